@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef QRELAY_BASE_LIMITS_H
+#define QRELAY_BASE_LIMITS_H
+
+/*
+ * Every size, count and duration that a peer or a script controls, or that
+ * bounds what one may cost us.  Durations are seconds, sizes are bytes.
+ */
+
+/* The globals of the script: default, least and greatest value. */
+#define LIMIT_MAX_SIZE_DEFAULT 16777216 /* a message */
+#define LIMIT_MAX_SIZE_MIN 1024
+#define LIMIT_MAX_SIZE_MAX 1073741824
+#define LIMIT_MAX_RECIPIENTS_DEFAULT 1024 /* a mail */
+#define LIMIT_MAX_RECIPIENTS_MAX 1000000
+#define LIMIT_MAX_CONNECTIONS_DEFAULT 1024
+#define LIMIT_MAX_CONNECTIONS_MAX 1000000
+#define LIMIT_MAX_MEMORY_DEFAULT 536870912 /* messages held */
+#define LIMIT_MAX_MEMORY_MIN 65536
+#define LIMIT_MAX_MEMORY_MAX 1099511627776
+#define LIMIT_RECEIVE_TIMEOUT_DEFAULT 60 /* without a byte */
+#define LIMIT_RECEIVE_TOTAL_FACTOR 10    /* x that in all */
+#define LIMIT_HANDLER_TIMEOUT_DEFAULT 1  /* of CPU a mail */
+#define LIMIT_LUA_MEMORY_DEFAULT 268435456
+#define LIMIT_LUA_MEMORY_MIN 1048576
+#define LIMIT_SHUTDOWN_TIMEOUT_DEFAULT 5
+#define LIMIT_SCRIPT_TIMEOUT 60  /* of CPU, start and `reload` */
+#define LIMIT_DURATION_MAX 86400 /* of any duration above */
+#define LIMIT_DURATION_MIN 0.001
+
+/* An address of the envelope: what qmail and Postfix carry without trouble. */
+#define LIMIT_ADDRESS 999
+/* The same as a netstring: "999:", the address, ",". */
+#define LIMIT_ADDRESS_NETSTRING 1004
+
+/* Digits of a netstring's length: 10^18 - 1 fits a 64-bit size_t. */
+#define LIMIT_NETSTRING_DIGITS 18
+
+/* A header line that the script inserts (RFC 5322 2.1.1), without its end. */
+#define LIMIT_HEADER_LINE 998
+/* All lines inserted into one mail. */
+#define LIMIT_ADDED_HEADERS 1048576
+
+/* The reply of a server: what is read, and what of it is passed on (the
+ * verdict's letter and its text). */
+#define LIMIT_REPLY_READ 65536
+#define LIMIT_REPLY 256
+#define LIMIT_REPLY_TEXT (LIMIT_REPLY - 1)
+
+/* What is still taken of a client that has its answer already. */
+#define LIMIT_DRAIN_FACTOR 4 /* x max_size */
+#define LIMIT_DRAIN_TIME 30
+
+/* qmail-qmqpc gives up after 60 s, and an answer that comes later means a
+ * duplicate: so much may pass from the request's last byte to our answer. */
+#define LIMIT_ANSWER_TIME 55
+#define LIMIT_CONNECT_TIME 20 /* each address */
+#define LIMIT_RESOLVE_TIME 20
+#define LIMIT_ACTION_TIMEOUT 3600
+#define LIMIT_SLEEP 3600
+
+/* One read of one client, so that a large mail does not hold up small ones. */
+#define LIMIT_READ_AT_ONCE 262144
+/* Vectors of one sendmsg(2): with 8 KiB blocks, 1 MiB. */
+#define LIMIT_IOV 128
+
+/* Lines for stderr that wait for it to take them. */
+#define LIMIT_LOG_BUFFER 1048576
+/* A line of the log; what is longer is cut. */
+#define LIMIT_LOG_LINE 8192
+/* How often a repeated complaint (accept failed) is logged. */
+#define LIMIT_COMPLAINT_INTERVAL 10
+/* How long a listener rests when accept has no descriptor or memory. */
+#define LIMIT_ACCEPT_PAUSE 0.1
+
+/* Descriptors that a connection may need: client, server or four pipe ends and
+ * a pidfd, the peer's pidfd, and its cgroup. */
+#define LIMIT_FDS_PER_CONNECTION 8
+/* Descriptors beside those: stdio, loop, listeners, database, script. */
+#define LIMIT_FDS_RESERVED 64
+
+/* A traceback in the log. */
+#define LIMIT_TRACEBACK_LINES 32
+
+#endif
