@@ -67,7 +67,7 @@
 /* Lines for stderr that wait for it to take them. */
 #define LIMIT_LOG_BUFFER 1048576
 /* A line of the log; what is longer is cut. */
-#define LIMIT_LOG_LINE 8192
+#define LIMIT_LOG_LINE 16384
 /* How often a repeated complaint (accept failed) is logged. */
 #define LIMIT_COMPLAINT_INTERVAL 10
 /* How long a listener rests when accept has no descriptor or memory. */

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/utf8.h"
+
+/*
+ * O_NONBLOCK belongs to the open file description, which stderr shares with the
+ * shell and whoever else has it.  So a pipe or terminal is opened a second time
+ * for ourselves; where that is not permitted, each write asks first.
+ */
+void log_init(struct log *l, int fd)
+{
+	struct stat st;
+	char path[32];
+	int own;
+
+	*l = (struct log){.fd = fd};
+	if (fstat(fd, &st) < 0 || S_ISREG(st.st_mode))
+		return;
+	if (S_ISSOCK(st.st_mode)) {
+		l->is_socket = true;
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (own >= 0) {
+		l->fd = own;
+		l->reopened = true;
+	} else {
+		l->ask_first = true;
+	}
+}
+
+void log_deinit(struct log *l)
+{
+	if (l->reopened)
+		fd_close(&l->fd);
+	l->reopened = false;
+	buffer_deinit(&l->lines);
+	l->written = 0;
+}
+
+int log_fd(const struct log *l)
+{
+	return l->fd;
+}
+
+static ssize_t write_some(struct log *l)
+{
+	const char *p = l->lines.data + l->written;
+	size_t n = l->lines.size - l->written;
+	ssize_t r;
+
+	if (l->ask_first) {
+		struct pollfd pfd = {.fd = l->fd, .events = POLLOUT};
+
+		if (poll(&pfd, 1, 0) <= 0) {
+			errno = EAGAIN;
+			return -1;
+		}
+		n = n < PIPE_BUF ? n : PIPE_BUF;
+	}
+	do
+		r = l->is_socket
+			    ? send(l->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL)
+			    : write(l->fd, p, n);
+	while (r < 0 && errno == EINTR);
+	return r;
+}
+
+static unsigned long count_lines(const char *p, size_t n)
+{
+	unsigned long lines = 0;
+
+	for (size_t i = 0; i < n; i++)
+		lines += p[i] == '\n';
+	return lines;
+}
+
+bool log_flush(struct log *l)
+{
+	for (;;) {
+		ssize_t n;
+
+		if (l->written == l->lines.size) {
+			unsigned long dropped = l->dropped;
+
+			l->lines.size = l->written = 0;
+			if (dropped == 0)
+				return true;
+			l->dropped = 0;
+			log_printf(l, "log: %lu lines dropped", dropped);
+		}
+		n = write_some(l);
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return false;
+		if (n < 0) {
+			/* nobody reads it any more, or the disk is full */
+			l->dropped += count_lines(l->lines.data + l->written,
+						  l->lines.size - l->written);
+			l->lines.size = l->written = 0;
+			return true;
+		}
+		l->written += (size_t)n;
+	}
+}
+
+void log_flush_wait(struct log *l, int milliseconds)
+{
+	struct timespec start, now;
+	long left = milliseconds;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while (!log_flush(l) && left > 0) {
+		struct pollfd pfd = {.fd = l->fd, .events = POLLOUT};
+
+		poll(&pfd, 1, (int)left);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		left = milliseconds - (now.tv_sec - start.tv_sec) * 1000 -
+		       (now.tv_nsec - start.tv_nsec) / 1000000;
+	}
+}
+
+/* All of `n` bytes or none, so that an escape is never cut; one byte stays free
+ * for the quote that ends a value that was cut. */
+static bool add(struct log_line *line, const char *p, size_t n)
+{
+	if (n > sizeof(line->text) - 1 - line->size)
+		return false;
+	memcpy(line->text + line->size, p, n);
+	line->size += n;
+	return true;
+}
+
+static void add_escaped(struct log_line *line, const char *p, size_t n,
+			bool in_quotes)
+{
+	bool room = true;
+
+	for (size_t i = 0; i < n && room;) {
+		unsigned char c = (unsigned char)p[i];
+		size_t character = utf8_character(p + i, n - i);
+		/* U+0080 … U+009F are control characters as well */
+		bool control = c < 0x20 || c == 0x7f ||
+			       (character == 2 && c == 0xc2 &&
+				(unsigned char)p[i + 1] < 0xa0);
+
+		if (in_quotes && (c == '"' || c == '\\')) {
+			room = add(line, (char[]){'\\', p[i]}, 2);
+			i++;
+		} else if (control || character == 0) {
+			char hex[5];
+
+			snprintf(hex, sizeof(hex), "\\x%02X", c);
+			room = add(line, hex, 4);
+			i++;
+		} else {
+			room = add(line, p + i, character);
+			i += character;
+		}
+	}
+}
+
+static bool is_bare(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char c = p[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		      (c >= '0' && c <= '9') ||
+		      (c != 0 && strchr("._:/@+-", c) != NULL)))
+			return false;
+	}
+	return n > 0;
+}
+
+static bool add_key(struct log_line *line, const char *key)
+{
+	size_t before = line->size;
+
+	/* never a key without at least room for its quotes */
+	if (sizeof(line->text) - line->size < strlen(key) + 8)
+		return false;
+	if ((before == 0 || add(line, " ", 1)) && add(line, key, strlen(key)) &&
+	    add(line, "=", 1))
+		return true;
+	line->size = before;
+	return false;
+}
+
+void log_line_quoted(struct log_line *line, const char *key, const char *value,
+		     size_t size)
+{
+	if (!add_key(line, key))
+		return;
+	line->text[line->size++] = '"';
+	add_escaped(line, value, size, true);
+	line->text[line->size++] = '"';
+}
+
+void log_line_value(struct log_line *line, const char *key, const char *value,
+		    size_t size)
+{
+	if (!is_bare(value, size)) {
+		log_line_quoted(line, key, value, size);
+		return;
+	}
+	if (add_key(line, key))
+		add_escaped(line, value, size, false);
+}
+
+void log_line_format(struct log_line *line, const char *key, const char *format,
+		     ...)
+{
+	char text[128];
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	if (n > 0 && (size_t)n < sizeof(text))
+		log_line_value(line, key, text, (size_t)n);
+}
+
+/* The rest of a line that was cut is not told of: it is only ever a traceback or
+ * a name that somebody made too long to read. */
+void log_line_end(struct log *l, const struct log_line *line)
+{
+	size_t waiting = l->lines.size - l->written;
+
+	if (waiting + line->size + 1 > LIMIT_LOG_BUFFER) {
+		l->dropped++;
+		return;
+	}
+	if (l->written > 0 && l->lines.size > LIMIT_LOG_BUFFER / 2) {
+		memmove(l->lines.data, l->lines.data + l->written, waiting);
+		l->lines.size = waiting;
+		l->written = 0;
+	}
+	if (buffer_reserve(&l->lines, line->size + 1) < 0) {
+		l->dropped++;
+		return;
+	}
+	memcpy(l->lines.data + l->lines.size, line->text, line->size);
+	l->lines.size += line->size;
+	l->lines.data[l->lines.size++] = '\n';
+}
+
+void log_text(struct log *l, const char *prefix, const char *text, size_t size)
+{
+	struct log_line line;
+
+	log_line_init(&line);
+	add(&line, prefix, strlen(prefix));
+	add_escaped(&line, text, size, false);
+	log_line_end(l, &line);
+}
+
+void log_printf(struct log *l, const char *format, ...)
+{
+	char text[LIMIT_LOG_LINE];
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	if (n >= (int)sizeof(text))
+		n = sizeof(text) - 1;
+	if (n > 0)
+		log_text(l, "", text, (size_t)n);
+}
