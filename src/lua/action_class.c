@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "lua/action_class.h"
+
+#include <lauxlib.h>
+
+#include "base/limits.h"
+#include "lua/options.h"
+
+#define CLASS "qrelay.action"
+
+static struct action *push(lua_State *L, enum action_type type,
+			   const char *name)
+{
+	struct action *a = lua_newuserdatauv(L, sizeof(*a), 1);
+
+	*a = (struct action){.type = type, .name = name};
+	luaL_setmetatable(L, CLASS);
+	return a;
+}
+
+const struct action *action_class_test(lua_State *L, int index)
+{
+	return luaL_testudata(L, index, CLASS);
+}
+
+/* Strings and numbers; anything else is a mistake, e.g. a table of options. */
+static int push_verdict(lua_State *L, const char *name, char letter,
+			const char *otherwise)
+{
+	size_t size;
+	const char *text = luaL_optlstring(L, 2, otherwise, &size);
+	struct action *a;
+
+	if (lua_gettop(L) > 2)
+		return luaL_error(L, "%s: one text at most", name);
+	a = push(L, ACTION_VERDICT, name);
+	verdict_set_clean(&a->verdict, letter, text, size);
+	return 1;
+}
+
+int action_class_discard(lua_State *L)
+{
+	return push_verdict(L, "discard", 'K', "discarded");
+}
+
+int action_class_reject(lua_State *L)
+{
+	return push_verdict(L, "reject", 'D', "rejected");
+}
+
+int action_class_defer(lua_State *L)
+{
+	return push_verdict(L, "defer", 'Z', "deferred");
+}
+
+int action_class_connect(lua_State *L)
+{
+	static const char *const names[] = {"timeout", "connect_timeout", NULL};
+	const struct address_list *to;
+	double timeout, connect_timeout;
+	struct action *a;
+
+	lua_settop(L, 3);
+	options_check(L, 3, "connect", names);
+	timeout = options_seconds(L, 3, "connect", "timeout",
+				  LIMIT_ACTION_TIMEOUT, 0);
+	connect_timeout = options_seconds(L, 3, "connect", "connect_timeout",
+					  LIMIT_ACTION_TIMEOUT,
+					  LIMIT_CONNECT_TIME);
+	to = address_class_test(L, 2);
+	if (to != NULL)
+		lua_pushvalue(L, 2);
+	else if (lua_type(L, 2) == LUA_TSTRING)
+		to = address_class_parse(L, 2);
+	else
+		return luaL_error(L,
+				  "connect: the address must be a string or an "
+				  "address object, not a %s",
+				  luaL_typename(L, 2));
+	a = push(L, ACTION_CONNECT, "connect");
+	a->to = to;
+	a->timeout = timeout;
+	a->connect_timeout = connect_timeout;
+	lua_insert(L, -2);
+	lua_setiuservalue(L, -2, 1); /* the address lives as long */
+	return 1;
+}
+
+static int l_tostring(lua_State *L)
+{
+	const struct action *a = luaL_checkudata(L, 1, CLASS);
+
+	lua_pushfstring(L, "action: %s", a->name);
+	return 1;
+}
+
+void action_class_open(lua_State *L)
+{
+	luaL_newmetatable(L, CLASS);
+	lua_pushcfunction(L, l_tostring);
+	lua_setfield(L, -2, "__tostring");
+	lua_pushliteral(L, "action");
+	lua_setfield(L, -2, "__name");
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "__metatable");
+	lua_pop(L, 1);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef QRELAY_LUA_ACTION_CLASS_H
+#define QRELAY_LUA_ACTION_CLASS_H
+
+/*
+ * What a handler returns: an inert description of what to do with a mail.  It
+ * belongs to no mail and may be returned again and again.
+ */
+
+#include <lua.h>
+
+#include "lua/address_class.h"
+#include "relay/verdict.h"
+
+enum action_type {
+	ACTION_VERDICT, /* discard, reject, defer */
+	ACTION_CONNECT,
+};
+
+struct action {
+	enum action_type type;
+	const char *name; /* static, for the log */
+	double timeout;   /* seconds; 0 for the default */
+
+	struct verdict verdict; /* ACTION_VERDICT */
+
+	/* ACTION_CONNECT */
+	const struct address_list *to; /* the object's user value */
+	double connect_timeout;        /* seconds, each address */
+};
+
+void action_class_open(lua_State *L);
+
+/* The object at `index`, or NULL if it is none; good while it is referenced. */
+const struct action *action_class_test(lua_State *L, int index);
+
+/*
+ * Methods of the mail object; the mail is argument 1 and not looked at.
+ * l_connect(mail, ADDRESS [, {timeout=, connect_timeout=}]), the others
+ * (mail [, TEXT]).
+ */
+int action_class_connect(lua_State *L);
+int action_class_discard(lua_State *L);
+int action_class_reject(lua_State *L);
+int action_class_defer(lua_State *L);
+
+#endif

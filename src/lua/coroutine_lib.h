@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef QRELAY_LUA_COROUTINE_LIB_H
+#define QRELAY_LUA_COROUTINE_LIB_H
+
+/*
+ * coroutine.resume and coroutine.wrap as in the Lua manual (6.2), which also tell
+ * the CPU budget which coroutine runs, so that one of the script's own is stopped
+ * as well.
+ */
+
+#include <lua.h>
+
+void coroutine_lib_open(lua_State *L);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "lua/vm.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "lua/libraries.h"
+
+/* Before the script has said what it wants. */
+#define FIRST_TICK 0.05
+
+/*
+ * lua_Alloc.  The limit holds while a script runs: only then is there somebody to
+ * take the error.  What the daemon itself asks for is small and goes through.
+ */
+static void *allocate(void *ud, void *ptr, size_t osize, size_t nsize)
+{
+	struct vm *vm = ud;
+	size_t before = ptr != NULL ? osize : 0;
+	void *p;
+
+	if (nsize == 0) {
+		free(ptr);
+		vm->memory -= before;
+		return NULL;
+	}
+	if (nsize > before && vm->running != NULL &&
+	    vm->memory - before + nsize > vm->memory_limit)
+		return NULL;
+	p = realloc(ptr, nsize);
+	if (p != NULL)
+		vm->memory = vm->memory - before + nsize;
+	return p;
+}
+
+static int open_libraries(lua_State *L)
+{
+	luaL_openlibs(L);
+	libraries_open(L);
+	return 0;
+}
+
+struct vm *vm_new(struct ev_loop *loop, struct log *log,
+		  struct resolver *resolver, struct config *config)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+	int r;
+
+	if (vm == NULL)
+		return NULL;
+	vm->loop = loop;
+	vm->log = log;
+	vm->resolver = resolver;
+	vm->config = config;
+	vm->memory_limit = LIMIT_LUA_MEMORY_DEFAULT;
+	r = budget_init(&vm->budget, FIRST_TICK);
+	if (r < 0) {
+		free(vm);
+		errno = -r;
+		return NULL;
+	}
+	vm->L = lua_newstate(allocate, vm);
+	if (vm->L == NULL)
+		goto fail;
+	*(struct vm **)lua_getextraspace(vm->L) = vm;
+	if (vm_call(vm, open_libraries, NULL, 0) != LUA_OK)
+		goto fail;
+	return vm;
+
+fail:
+	vm_free(vm);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void vm_free(struct vm *vm)
+{
+	if (vm == NULL)
+		return;
+	if (vm->L != NULL)
+		lua_close(vm->L);
+	budget_deinit(&vm->budget);
+	free(vm);
+}
+
+int vm_call(struct vm *vm, lua_CFunction f, void *context, int n_results)
+{
+	/* neither push allocates; the main thread's stack is empty here */
+	lua_pushcfunction(vm->L, f);
+	lua_pushlightuserdata(vm->L, context);
+	return lua_pcall(vm->L, 1, n_results, 0);
+}
+
+static int set_directory(lua_State *L)
+{
+	const char *directory = lua_touserdata(L, 1);
+
+	lua_getglobal(L, "package");
+	lua_getfield(L, -1, "path");
+	lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", directory, directory,
+			lua_tostring(L, -1));
+	lua_setfield(L, -3, "path");
+	return 0;
+}
+
+int vm_set_directory(struct vm *vm, const char *directory)
+{
+	return vm_call(vm, set_directory, (void *)directory, 0);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef QRELAY_LUA_VM_H
+#define QRELAY_LUA_VM_H
+
+/*
+ * One Lua state (https://www.lua.org/manual/5.4/) with all that belongs to it:
+ * its memory limit, its CPU budget, and what the libraries need of the daemon.
+ */
+
+#include <ev.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "lua/budget.h"
+
+struct config;
+struct coro;
+struct log;
+struct resolver;
+
+struct vm {
+	lua_State *L; /* owned; the main thread, nothing runs in it */
+
+	/* what the libraries need; borrowed until vm_free() */
+	struct ev_loop *loop;
+	struct log *log;
+	struct resolver *resolver;
+	struct config *config;
+
+	struct budget budget;
+	struct coro *running; /* NULL outside of coro's resume */
+
+	size_t memory;       /* bytes that Lua holds */
+	size_t memory_limit; /* beyond it a running script gets an error */
+};
+
+/* NULL without memory or timer (errno).  All standard libraries and ours are
+ * there. */
+MUSTCHECK struct vm *vm_new(struct ev_loop *loop, struct log *log,
+			    struct resolver *resolver, struct config *config);
+
+/* Runs finalizers; every coroutine must have been deinited.  Takes NULL. */
+void vm_free(struct vm *vm);
+
+/* The vm that `L`, any of its threads, belongs to. */
+static inline struct vm *vm_of(lua_State *L)
+{
+	return *(struct vm **)lua_getextraspace(L);
+}
+
+/*
+ * Calls `f` with `context` as a light userdata, protected, outside of any
+ * coroutine.  Returns LUA_OK with `n_results` on vm->L, or a status with the
+ * message on it.
+ */
+MUSTCHECK int vm_call(struct vm *vm, lua_CFunction f, void *context,
+		      int n_results);
+
+/* Looks up modules beside the script from now on. */
+MUSTCHECK int vm_set_directory(struct vm *vm, const char *directory);
+
+#endif
