@@ -51,7 +51,8 @@ int chain_space(struct chain *c, size_t want, struct iovec *iov, int max)
 	size_t got = 0, at = c->size;
 	int n = 0;
 
-	while (n < max && got < want) {
+	assert(max > 0);
+	do {
 		size_t within = at % BLOCK_SIZE;
 
 		if (at / BLOCK_SIZE == c->n_blocks) {
@@ -67,14 +68,14 @@ int chain_space(struct chain *c, size_t want, struct iovec *iov, int max)
 		got += iov[n].iov_len;
 		at += iov[n].iov_len;
 		n++;
-	}
+	} while (n < max && got < want);
 	return n;
 }
 
 void chain_commit(struct chain *c, size_t n)
 {
+	assert(n <= c->n_blocks * BLOCK_SIZE - c->size);
 	c->size += n;
-	assert(c->size <= c->n_blocks * BLOCK_SIZE);
 	keep(c, (c->size + BLOCK_SIZE - 1) / BLOCK_SIZE);
 }
 
@@ -84,7 +85,7 @@ const char *chain_at(const struct chain *c, size_t offset, size_t size,
 	size_t within = offset % BLOCK_SIZE;
 	size_t left = BLOCK_SIZE - within;
 
-	assert(size > 0 && offset + size <= c->size);
+	assert(size > 0 && offset <= c->size && size <= c->size - offset);
 	*ret_size = left < size ? left : size;
 	return c->blocks[offset / BLOCK_SIZE] + within;
 }

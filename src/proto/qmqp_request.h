@@ -12,6 +12,7 @@
  * first byte that shows it.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/attr.h"
@@ -29,7 +30,8 @@ enum qmqp_request_result {
 	QMQP_REQUEST_MEMORY,      /* no memory for the envelope */
 };
 
-/* "malformed input" and so on; NULL for MORE and DONE. */
+/* "malformed input" and so on, "internal server error" for MEMORY; NULL for MORE
+ * and DONE. */
 const char *qmqp_request_strerror(enum qmqp_request_result r);
 
 struct qmqp_request {
@@ -39,19 +41,23 @@ struct qmqp_request {
 	size_t max_recipients;
 	unsigned char state;
 	struct netstring_length length;
-	size_t offset; /* bytes read so far */
-	size_t outer;  /* bytes left of the outer netstring's content */
-	size_t inner;  /* bytes left of the message or address being read */
+	size_t offset;   /* bytes read so far */
+	size_t outer;    /* bytes left of the outer netstring's content */
+	size_t inner;    /* bytes left of the message or address being read */
+	bool first_line; /* the message's first line has not ended yet */
+	bool cr;         /* … and the last byte of it was a CR */
 };
 
-/* Fills `mail`, which must be fresh.  Limits are in bytes and recipients. */
+/* Fills `mail`, which must be fresh.  Limits are in bytes and recipients, the
+ * latter at most LIMIT_MAX_RECIPIENTS_MAX. */
 void qmqp_request_init(struct qmqp_request *r, struct mail *mail,
 		       size_t max_size, size_t max_recipients);
 
 /*
  * Reads the next `size` bytes of the request, which lie in the mail's chain (or
  * will).  `*ret_used` is set to how many of them belong to the request: fewer
- * than `size` only when it is done.  After a fault nothing more may be fed.
+ * than `size` only when it is done; a fault leaves it alone.  After a fault
+ * nothing more may be fed.
  */
 MUSTCHECK enum qmqp_request_result qmqp_request_feed(struct qmqp_request *r,
 						     const char *data,
