@@ -14,9 +14,9 @@ qmqp_listen('qrelay.sock', function(m)
   m:insert_header('X-Submitted-By',
                   string.format('uid=%d pid=%s', m.uid, m.pid or 'unknown'))
 
-  -- Try this: refuse what does not come from here.
-  -- if not m.sender:find('@example%.org$') then
-  --   return m:reject('only mail from example.org')
+  -- Try this: the demo's mail is refused, and its client told why.
+  -- if m.sender:find('@example%.org$') then
+  --   return m:reject('nothing from example.org today')
   -- end
 
   return m:connect(sink)
