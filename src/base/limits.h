@@ -56,6 +56,8 @@
 #define LIMIT_ANSWER_TIME 55
 #define LIMIT_CONNECT_TIME 20 /* each address */
 #define LIMIT_RESOLVE_TIME 20
+/* Addresses kept of one host name: each may cost LIMIT_CONNECT_TIME. */
+#define LIMIT_RESOLVE_ADDRESSES 32
 #define LIMIT_ACTION_TIMEOUT 3600
 #define LIMIT_SLEEP 3600
 

@@ -18,26 +18,29 @@ struct resolver;
 struct resolver_job;
 struct resolver_query;
 
-/* The thread starts with the first query.  NULL without memory. */
+/* The thread starts with the first query.  `loop` must outlive the resolver,
+ * which does not keep it running.  NULL without memory. */
 MUSTCHECK struct resolver *resolver_new(struct ev_loop *loop);
 
-/* Every query must have been deinited.  Does not wait for a look-up that hangs: the thread is
- * left to end by itself.  Takes NULL. */
+/*
+ * Every query must have been deinited, and none may be calling back.  Does not
+ * wait for a look-up that hangs: the thread is left to end by itself.  Takes NULL.
+ */
 void resolver_free(struct resolver *r);
 
 /*
  * Runs exactly once after each successful start, always from the loop.  `err` is
- * 0 when `q->addresses` holds `q->n_addresses` addresses (at least one) in the
- * resolver's order; they are q's until it is started again or deinited.
- * Otherwise `err` is -ETIMEDOUT, or -ENOENT with `q->message` from
- * gai_strerror(3).  The callee may free the object q is embedded in.
+ * 0 when `q->addresses` holds `q->n_addresses` addresses (1 to
+ * LIMIT_RESOLVE_ADDRESSES) in the resolver's order; they are q's until it is started again or deinited.
+ * Otherwise `err` is -ETIMEDOUT, or -ENOENT, and `q->message` says it in words,
+ * those of gai_strerror(3).  The callee may free the object q is embedded in.
  */
 typedef void resolver_done_fn(struct resolver_query *q, int err);
 
 struct resolver_query {
 	struct socket_address *addresses; /* owned */
 	size_t n_addresses;
-	const char *message; /* static; of the last failure */
+	const char *message; /* static; of the last failure, else NULL */
 
 	/* private */
 	struct resolver *resolver;

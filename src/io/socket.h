@@ -22,8 +22,11 @@
 MUSTCHECK int socket_connect(const struct socket_address *to);
 
 /*
- * Sends what the socket takes now of the sealed mail from `offset` on.  Bytes, or
- * -errno (-EAGAIN when it takes nothing).  No SIGPIPE.
+ * Sends what the socket takes now of the sealed mail from `offset` on, by one
+ * sendmsg(2) of at most LIMIT_IOV vectors, so that a large mail does not hold up
+ * small ones: fewer bytes than are left need not mean that the socket is full.
+ * Bytes (0 only at the mail's end), or -errno (-EAGAIN when it takes nothing).
+ * No SIGPIPE.
  */
 MUSTCHECK ssize_t socket_send_mail(int fd, const struct mail *mail,
 				   enum mail_form form, size_t offset);
@@ -48,12 +51,13 @@ struct socket_error {
 };
 
 /*
- * Listens on `at`.  A Unix path: a socket file that refuses connections is stale
+ * Listens on `at`.  A Unix path must be absolute.  A socket file that refuses connections is stale
  * and replaced; one that answers, or whose backlog is full, belongs to somebody:
  * -EADDRINUSE; a file of another kind: -EEXIST.  The socket is made under a
  * temporary name in the same directory, with `mode` from the start, and renamed
  * over the path, so that there is no moment without a socket.  TCP: SO_REUSEADDR,
- * IPV6_V6ONLY.  Returns 0, or -errno with `ret_error` saying it in words.
+ * IPV6_V6ONLY.  Returns 0, or -errno with `ret_error` saying it in words.  Sets the
+ * process' umask for a moment.
  */
 MUSTCHECK int socket_listen(const struct socket_address *at, mode_t mode,
 			    int backlog, struct socket_listener *ret_listener,

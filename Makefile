@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The front door: each target calls Meson or a script, which does the work.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+SETUP = test/tools/setup
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@$(SETUP) --list build || \
+		{ echo "'make setup' installs what is missing" >&2; exit 1; }
+	meson setup --prefix=$(PREFIX) $(BUILD)
+
+setup:
+	@$(SETUP) build
+
+demo: setup
+	@$(MAKE) --no-print-directory all
+	@QRELAY_BUILD=$(BUILD) demo/run
+
+check:
+	@$(SETUP) check
+	@test/tools/check
+
+bench:
+	@$(SETUP) bench
+	@bench/run
+
+install: $(BUILD)/build.ninja
+	meson configure $(BUILD) -Dprefix=$(PREFIX)
+	DESTDIR="$(DESTDIR)" meson install -C $(BUILD)
+
+format:
+	@test/tools/format --write
+
+clean:
+	rm -rf build build-gcc build-clang build-asan build-bench
+
+distclean: clean
+	rm -rf .cache
+
+help:
+	@echo 'make            build into $(BUILD)/'
+	@echo 'make demo       install what lacks, build, relay one mail and show it'
+	@echo 'make check      install what lacks, run every test (about ten minutes)'
+	@echo 'make install    PREFIX=/usr/local DESTDIR='
+	@echo 'make bench      install what lacks, measure against the floor and HAProxy'
+	@echo 'make setup      install what building needs, nothing else'
+	@echo 'make format     clang-format all C files in place'
+	@echo 'make clean      remove the builds; distclean: the fetched peers too'
+
+.PHONY: all setup demo check bench install format clean distclean help
