@@ -64,9 +64,9 @@ int action_class_connect(lua_State *L)
 	options_check(L, 3, "connect", names);
 	timeout = options_seconds(L, 3, "connect", "timeout",
 				  LIMIT_ACTION_TIMEOUT, 0);
-	connect_timeout = options_seconds(L, 3, "connect", "connect_timeout",
-					  LIMIT_ACTION_TIMEOUT,
-					  LIMIT_CONNECT_TIME);
+	connect_timeout =
+		options_seconds(L, 3, "connect", "connect_timeout",
+				LIMIT_ACTION_TIMEOUT, LIMIT_CONNECT_TIME);
 	to = address_class_test(L, 2);
 	if (to != NULL)
 		lua_pushvalue(L, 2);

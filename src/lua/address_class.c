@@ -42,16 +42,16 @@ static int bad_address(lua_State *L, const char *s, int err)
 {
 	switch (err) {
 	case -ENAMETOOLONG:
-		return luaL_error(L,
-				  "address '%s' is too long for a socket "
-				  "(at most %d bytes)",
-				  s,
-				  (int)sizeof(((struct sockaddr_un *)0)
-						      ->sun_path) -
-					  1);
+		return luaL_error(
+			L,
+			"address '%s' is too long for a socket "
+			"(at most %d bytes)",
+			s,
+			(int)sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
 	case -ERANGE:
-		return luaL_error(L, "address '%s': the port must be from 1 to "
-				     "65535",
+		return luaL_error(L,
+				  "address '%s': the port must be from 1 to "
+				  "65535",
 				  s);
 	case -ENODEV:
 		return luaL_error(L, "address '%s': no such network interface",

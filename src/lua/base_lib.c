@@ -25,8 +25,7 @@ static int l_print(lua_State *L)
 	luaL_pushresult(&b);
 	text = lua_tolstring(L, -1, &size);
 	while ((end = memchr(text, '\n', size)) != NULL) {
-		log_text(vm_of(L)->log, "script: ", text,
-			 (size_t)(end - text));
+		log_text(vm_of(L)->log, "script: ", text, (size_t)(end - text));
 		size -= (size_t)(end + 1 - text);
 		text = end + 1;
 	}
@@ -52,8 +51,7 @@ static int l_maxn(lua_State *L)
 	lua_pushnil(L);
 	while (lua_next(L, 1)) {
 		lua_pop(L, 1);
-		if (lua_type(L, -1) == LUA_TNUMBER &&
-		    lua_tonumber(L, -1) > max)
+		if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) > max)
 			max = lua_tonumber(L, -1);
 	}
 	lua_Integer i;

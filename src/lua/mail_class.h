@@ -31,7 +31,8 @@ struct mail_context {
 	char *account;                       /* owned; NULL if not set */
 
 	struct list closers; /* run by close, the last one added first */
-	struct mail_context **object; /* in the userdata; NULL if there is none */
+	struct mail_context *
+		*object; /* in the userdata; NULL if there is none */
 };
 
 void mail_context_init(struct mail_context *m, struct mail *mail,
