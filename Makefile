@@ -29,6 +29,7 @@ check:
 
 bench:
 	@$(SETUP) bench
+	@$(MAKE) --no-print-directory all
 	@bench/run
 
 install: $(BUILD)/build.ninja
