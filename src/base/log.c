@@ -154,7 +154,8 @@ static void add_escaped(struct log_line *line, const char *p, size_t n,
 		unsigned char c = (unsigned char)p[i];
 		size_t character = utf8_character(p + i, n - i);
 		/* U+0080 … U+009F are control characters as well */
-		bool control = c < 0x20 || c == 0x7f ||
+		bool control = (c < 0x20 && (in_quotes || c != '\t')) ||
+			       c == 0x7f ||
 			       (character == 2 && c == 0xc2 &&
 				(unsigned char)p[i + 1] < 0xa0);
 

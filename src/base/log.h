@@ -70,7 +70,7 @@ void log_line_format(struct log_line *line, const char *key, const char *format,
 /* Queues the line. */
 void log_line_end(struct log *l, const struct log_line *line);
 
-/* Queues one line of free text, control and non-UTF-8 bytes escaped. */
+/* Queues one line of free text, control (but TAB) and non-UTF-8 bytes escaped. */
 void log_text(struct log *l, const char *prefix, const char *text, size_t size);
 
 /* The same from a format. */

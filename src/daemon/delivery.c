@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/delivery.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "lua/action_class.h"
+
+void delivery_init(struct delivery *d, struct ev_loop *loop)
+{
+	*d = (struct delivery){.loop = loop};
+	qmqp_client_init(&d->client, loop);
+}
+
+void delivery_deinit(struct delivery *d)
+{
+	qmqp_client_deinit(&d->client);
+	d->on_done = NULL;
+}
+
+static void fail(struct delivery *d, const char *where, int err,
+		 const char *text)
+{
+	d->where = where;
+	d->error = err;
+	verdict_set_string(&d->verdict, 'Z', text);
+}
+
+static bool is_ours(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
+	       err == -ENOBUFS;
+}
+
+static void on_client_done(struct qmqp_client *c, int err);
+
+/* Tries the present address and those behind it.  Returns true when none is left:
+ * the verdict is set. */
+static bool try_connect(struct delivery *d)
+{
+	const struct address_list *to = d->action->to;
+
+	for (;; d->address++) {
+		double left = d->until - ev_now(d->loop);
+		int r;
+
+		if (left <= 0.) {
+			fail(d, "connect", 0, "timeout");
+			return true;
+		}
+		r = qmqp_client_start(&d->client, &to->v[d->address], d->mail,
+				      d->action->connect_timeout, left,
+				      on_client_done);
+		if (r == 0)
+			return false;
+		if (is_ours(r)) {
+			fail(d, "connect", r, "internal server error");
+			return true;
+		}
+		if (d->address + 1 == to->n) {
+			fail(d, "connect", r, "connect failed");
+			return true;
+		}
+	}
+}
+
+const char *delivery_step(const struct delivery *d)
+{
+	const struct qmqp_client *c = &d->client;
+
+	if (!c->connected)
+		return "connect";
+	return qmqp_client_all_sent(c) ? "reply" : "send";
+}
+
+/* What it means that the server was not there, or did not answer. */
+static void client_failed(struct delivery *d, int err)
+{
+	const struct qmqp_client *c = &d->client;
+	const char *where = delivery_step(d);
+
+	if (err == -EBADMSG)
+		fail(d, where, 0, "malformed relay response");
+	else if (err == -ETIMEDOUT && ev_now(d->loop) >= d->until)
+		fail(d, where, 0, "timeout");
+	else if (is_ours(err))
+		fail(d, where, err, "internal server error");
+	else if (!c->connected)
+		fail(d, where, err, "connect failed");
+	else
+		fail(d, where, err, "relay failed");
+}
+
+static void on_client_done(struct qmqp_client *c, int err)
+{
+	struct delivery *d = container_of(c, struct delivery, client);
+
+	if (err == 0) {
+		verdict_set(&d->verdict, c->reply.text[0], c->reply.text + 1,
+			    c->reply.size - 1);
+	} else if (c->sent == 0 && err != -EBADMSG && !is_ours(err) &&
+		   d->address + 1 < d->action->to->n &&
+		   ev_now(d->loop) < d->until) {
+		/* no server has seen a byte of it: the next one may */
+		d->address++;
+		if (!try_connect(d))
+			return;
+	} else {
+		client_failed(d, err);
+	}
+	d->on_done(d); /* may free d */
+}
+
+bool delivery_start(struct delivery *d, const struct action *action,
+		    const struct mail *mail, ev_tstamp until,
+		    delivery_done_fn *on_done)
+{
+	d->action = action;
+	d->mail = mail;
+	d->until = until;
+	d->address = 0;
+	d->on_done = on_done;
+	switch (action->type) {
+	case ACTION_VERDICT:
+		d->verdict = action->verdict;
+		return true;
+	case ACTION_CONNECT:
+		return try_connect(d);
+	}
+	assert(false);
+	return true;
+}
+
+bool delivery_is_committed(const struct delivery *d)
+{
+	return d->action != NULL && d->action->type == ACTION_CONNECT &&
+	       qmqp_client_all_sent(&d->client);
+}
+
+const char *delivery_target(const struct delivery *d, char *buf, size_t size)
+{
+	if (d->action == NULL || d->action->type != ACTION_CONNECT)
+		return NULL;
+	return sockaddr_print(&d->action->to->v[d->address], buf, size);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/attr.h"
+#include "base/fd.h"
+#include "base/limits.h"
+#include "daemon/instance.h"
+#include "daemon/session.h"
+
+static bool is_shortage(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOMEM ||
+	       err == ENOBUFS;
+}
+
+/* The kernel would tell of the waiting client again and again. */
+static void rest(struct listener *l)
+{
+	ev_io_stop(l->instance->loop, &l->io);
+	ev_timer_set(&l->pause, LIMIT_ACCEPT_PAUSE, 0.);
+	ev_timer_start(l->instance->loop, &l->pause);
+}
+
+/* One client a turn of the loop: those being served come first. */
+static void on_client(EV_P_ ev_io *w, int revents)
+{
+	struct listener *l = container_of(w, struct listener, io);
+	struct instance *i = l->instance;
+	struct socket_address remote;
+	int fd, r;
+
+	(void)revents;
+	remote.size = sizeof(remote) - offsetof(struct socket_address, sa);
+	fd = l->is_unix
+		     ? accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+		     : accept4(w->fd, &remote.sa, &remote.size,
+			       SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		r = session_new(l, fd, l->is_unix ? NULL : &remote);
+		if (r < 0) {
+			complaint_log(&i->complaint, &i->log, ev_now(EV_A),
+				      "cannot serve a client", -r);
+			fd_close(&fd);
+		}
+	} else if (is_shortage(errno)) {
+		complaint_log(&i->complaint, &i->log, ev_now(EV_A), "accept",
+			      errno);
+		rest(l);
+	}
+}
+
+static void on_rested(EV_P_ ev_timer *w, int revents)
+{
+	struct listener *l = container_of(w, struct listener, pause);
+
+	(void)loop, (void)revents;
+	instance_update_accepting(l->instance);
+}
+
+int listener_init(struct listener *l, struct instance *i, int handler,
+		  struct socket_listener *socket)
+{
+	struct socket_address a;
+	char text[SOCKADDR_TEXT_MAX];
+	const char *name = socket->path;
+
+	a.size = sizeof(a) - offsetof(struct socket_address, sa);
+	if (getsockname(socket->fd, &a.sa, &a.size) < 0)
+		return -errno;
+	if (name == NULL)
+		name = sockaddr_print(&a, text, sizeof(text));
+	*l = (struct listener){.instance = i,
+			       .handler = handler,
+			       .name = strdup(name),
+			       .is_unix = sockaddr_is_unix(&a),
+			       .socket = *socket};
+	if (l->name == NULL) {
+		l->socket = SOCKET_LISTENER_EMPTY;
+		return -ENOMEM;
+	}
+	ev_io_init(&l->io, on_client, l->socket.fd, EV_READ);
+	ev_init(&l->pause, on_rested);
+	return 0;
+}
+
+void listener_deinit(struct listener *l)
+{
+	if (l->name == NULL)
+		return;
+	ev_timer_stop(l->instance->loop, &l->pause);
+	ev_io_stop(l->instance->loop, &l->io);
+	socket_listener_close(&l->socket);
+	free(l->name);
+	l->name = NULL;
+}
+
+void listener_set_accepting(struct listener *l, bool accepting)
+{
+	if (l->name == NULL || ev_is_active(&l->pause))
+		return;
+	if (accepting)
+		ev_io_start(l->instance->loop, &l->io);
+	else
+		ev_io_stop(l->instance->loop, &l->io);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef QRELAY_DAEMON_LOGGER_H
+#define QRELAY_DAEMON_LOGGER_H
+
+/* Writes the log once a turn of the loop, and when stderr takes more. */
+
+#include <ev.h>
+
+struct log;
+
+struct logger {
+	/* private */
+	struct ev_loop *loop;
+	struct log *log; /* borrowed */
+	ev_prepare turn;
+	ev_io ready;
+};
+
+void logger_start(struct logger *l, struct ev_loop *loop, struct log *log);
+void logger_stop(struct logger *l);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/fd.h"
+#include "daemon/instance.h"
+#include "daemon/listener.h"
+#include "daemon/mail_log.h"
+#include "daemon/transaction.h"
+#include "io/sockaddr.h"
+#include "proto/qmqp_reply.h"
+#include "relay/verdict.h"
+
+static void on_readable(EV_P_ ev_io *w, int revents)
+{
+	struct session *s = container_of(w, struct session, io);
+
+	(void)loop, (void)revents;
+	if (s->state == SESSION_RECEIVE)
+		session_receive(s);
+	else
+		session_drain(s);
+}
+
+void session_enter(struct session *s, enum session_state state)
+{
+	struct instance *i = s->instance;
+
+	s->state = state;
+	switch (state) {
+	case SESSION_RECEIVE:
+		ev_io_start(i->loop, &s->io);
+		timeout_item_touch(&s->timeout, &i->receiving);
+		break;
+	case SESSION_HANDLE:
+	case SESSION_DELIVER:
+		timeout_item_remove(&s->timeout);
+		ev_io_stop(i->loop, &s->io);
+		break;
+	case SESSION_DRAIN:
+		transaction_free(s->transaction);
+		s->transaction = NULL;
+		shutdown(s->fd, SHUT_WR);
+		ev_io_start(i->loop, &s->io);
+		timeout_item_remove(&s->timeout);
+		timeout_item_touch(&s->timeout, &i->draining);
+		break;
+	}
+}
+
+void session_end(struct session *s)
+{
+	struct instance *i = s->instance;
+
+	transaction_free(s->transaction);
+	timeout_item_remove(&s->timeout);
+	ev_io_stop(i->loop, &s->io);
+	fd_close(&s->fd);
+	list_remove(&s->node);
+	clients_remove(&i->clients, s->client);
+	free(s->remote);
+	free(s);
+	instance_update_accepting(i);
+}
+
+/*
+ * Whether closing would leave bytes unread: the kernel answers those with a reset,
+ * which may overtake our answer.
+ */
+static bool has_unread(const struct session *s)
+{
+	char byte;
+
+	return s->over_read || fd_recv(s->fd, &byte, 1) > 0;
+}
+
+void session_answer(struct session *s, const struct verdict *v,
+		    const char *where, int err)
+{
+	char reply[QMQP_REPLY_WIRE_MAX];
+	size_t size = qmqp_reply_print(reply, v->letter, v->text, v->size);
+	bool whole = s->transaction != NULL && s->transaction->whole;
+
+	assert(s->state != SESSION_DRAIN);
+	/* An empty socket takes it all; a client that has gone needs none. */
+	(void)!send(s->fd, reply, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	mail_log(s, v, where, err);
+	if (whole && !has_unread(s))
+		session_end(s);
+	else
+		session_enter(s, SESSION_DRAIN);
+}
+
+void session_refuse(struct session *s, char letter, const char *text,
+		    const char *where)
+{
+	struct verdict v;
+
+	verdict_set_string(&v, letter, text);
+	session_answer(s, &v, where, 0);
+}
+
+void session_abandon(struct session *s, const char *where, const char *why)
+{
+	struct verdict v;
+
+	verdict_set_string(&v, '\0', why);
+	mail_log(s, &v, where, 0);
+	session_end(s);
+}
+
+/*
+ * One uid has all the connections it may have.  Nothing is drained, since that
+ * would be a connection more: what has arrived is taken, so that a small mail's
+ * client reads its answer.
+ */
+static void refuse_connection(struct session *s)
+{
+	struct verdict v;
+	char reply[QMQP_REPLY_WIRE_MAX];
+	static char scratch[65536];
+	size_t size;
+
+	verdict_set_string(&v, 'Z', "too many connections");
+	size = qmqp_reply_print(reply, v.letter, v.text, v.size);
+	(void)!send(s->fd, reply, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)!fd_recv(s->fd, scratch, sizeof(scratch));
+	s->instance->n_mails++; /* an id of its own */
+	mail_log(s, &v, "accept", 0);
+	session_end(s);
+}
+
+int session_new(struct listener *l, int fd, const struct socket_address *remote)
+{
+	struct instance *i = l->instance;
+	struct session *s = calloc(1, sizeof(*s));
+	int r = -ENOMEM;
+
+	if (s == NULL)
+		return r;
+	if (remote != NULL) {
+		s->remote = malloc(sizeof(*remote));
+		if (s->remote == NULL)
+			goto fail;
+		*s->remote = *remote;
+	} else {
+		r = peer_credentials(fd, &s->peer);
+		if (r < 0)
+			goto fail;
+	}
+	s->client = clients_add(&i->clients,
+				s->peer.known ? s->peer.uid : (uid_t)-1);
+	if (s->client == NULL) {
+		r = -ENOMEM;
+		goto fail;
+	}
+	s->instance = i;
+	s->listener = l;
+	s->fd = fd;
+	s->since = ev_now(i->loop);
+	ev_io_init(&s->io, on_readable, fd, EV_READ);
+	timeout_item_init(&s->timeout);
+	list_init(&s->node);
+	list_append(&i->sessions, &s->node);
+
+	if (s->client->connections > i->config.max_connections_per_uid) {
+		refuse_connection(s);
+		return 0;
+	}
+	s->state = SESSION_RECEIVE;
+	session_receive(s); /* most have sent all by now */
+	instance_update_accepting(i);
+	return 0;
+
+fail:
+	free(s->remote);
+	free(s);
+	return r;
+}
+
+void session_stop(struct session *s)
+{
+	if (s->state == SESSION_DRAIN ||
+	    (s->state == SESSION_RECEIVE && s->transaction == NULL))
+		session_end(s);
+}
+
+void session_kill(struct session *s)
+{
+	static const char *const names[] = {
+		[SESSION_HANDLE] = "handle",
+		[SESSION_DELIVER] = "deliver",
+	};
+
+	if (s->state == SESSION_HANDLE || s->state == SESSION_DELIVER)
+		session_abandon(s, names[s->state], "shutdown");
+	else
+		session_end(s);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef QRELAY_DAEMON_SESSION_H
+#define QRELAY_DAEMON_SESSION_H
+
+/*
+ * One client's connection: one mail is received, decided on, delivered and
+ * answered.
+ *
+ *   RECEIVE --whole--> HANDLE --action--> DELIVER --verdict--+
+ *      |                  |                                  |
+ *      +----- bad input, timeout, script failed -------------+--> answer
+ *                                                                   |
+ *                     end <-- nothing more comes -- DRAIN <---------+
+ *
+ * session_enter() is the only way from one state to the next, session_answer()
+ * the only place that answers, session_end() the only end.
+ */
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "base/list.h"
+#include "daemon/timeout_queue.h"
+#include "io/peer.h"
+
+struct client;
+struct instance;
+struct listener;
+struct socket_address;
+struct transaction;
+struct verdict;
+
+enum session_state {
+	SESSION_RECEIVE,
+	SESSION_HANDLE,  /* the script decides */
+	SESSION_DELIVER, /* somebody else takes it, or not */
+	SESSION_DRAIN,   /* answered; what is still sent is thrown away */
+};
+
+struct session {
+	struct instance *instance;   /* borrowed */
+	struct listener *listener;   /* borrowed */
+	struct client *client;       /* borrowed until it is removed there */
+	struct list node;            /* in instance.sessions */
+	struct timeout_item timeout; /* in receiving or draining */
+
+	enum session_state state;
+	bool over_read; /* more than the request was sent */
+	int fd;         /* owned */
+	ev_io io;
+	ev_tstamp since;               /* of the connection */
+	struct peer peer;              /* unknown on TCP */
+	struct socket_address *remote; /* owned; NULL on Unix */
+	size_t drained;                /* bytes */
+
+	struct transaction *transaction; /* owned; NULL before the first byte */
+};
+
+/* Takes over `fd`, unless it fails: -errno. */
+MUSTCHECK int session_new(struct listener *l, int fd,
+			  const struct socket_address *remote);
+
+/* The daemon stops: ends it unless a mail is under way. */
+void session_stop(struct session *s);
+
+/* The daemon's patience is over. */
+void session_kill(struct session *s);
+
+/* For instance.receiving and instance.draining. */
+void session_on_receive_timeout(struct timeout_item *item);
+void session_on_drain_timeout(struct timeout_item *item);
+
+/* ---- among the session's own files ---- */
+
+void session_enter(struct session *s, enum session_state state);
+
+/*
+ * Answers: the session may be gone afterwards, or drain.  `where` is the state in
+ * which the mail failed, or NULL; `err` is -errno or 0.
+ */
+void session_answer(struct session *s, const struct verdict *v,
+		    const char *where, int err);
+
+/* The same with a text of ours. */
+void session_refuse(struct session *s, char letter, const char *text,
+		    const char *where);
+
+/* Ends without an answer a mail that nobody waits for any more. */
+void session_abandon(struct session *s, const char *where, const char *why);
+
+void session_end(struct session *s);
+
+/* RECEIVE: reads what is there.  The session may be gone afterwards. */
+void session_receive(struct session *s);
+
+/* DRAIN: throws away what is there.  The session may be gone afterwards. */
+void session_drain(struct session *s);
+
+/* HANDLE: asks the script.  The session may be gone afterwards. */
+void session_handle(struct session *s);
+
+/* The handler has waited for too long. */
+void session_on_deadline(struct ev_loop *loop, ev_timer *w, int revents);
+
+#endif

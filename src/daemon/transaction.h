@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef QRELAY_DAEMON_TRANSACTION_H
+#define QRELAY_DAEMON_TRANSACTION_H
+
+/*
+ * One mail on its way through: what a session needs beside its socket, from the
+ * first byte of the request until the answer.
+ */
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "daemon/delivery.h"
+#include "io/hangup.h"
+#include "lua/handler.h"
+#include "proto/mail.h"
+#include "proto/qmqp_request.h"
+
+struct session;
+
+struct transaction {
+	struct session *session; /* borrowed: its owner */
+
+	struct mail mail;
+	struct qmqp_request request;
+	bool whole;     /* the request is */
+	size_t charged; /* bytes counted for the client */
+
+	struct handler handler;
+	struct delivery delivery;
+	struct hangup_watch hangup;
+	ev_timer deadline; /* of the handler's waiting */
+
+	/* for the log */
+	uint64_t number;
+	ev_tstamp begun; /* the first byte */
+	ev_tstamp read;  /* the last byte */
+};
+
+/* NULL without memory. */
+MUSTCHECK struct transaction *transaction_new(struct session *s);
+
+/* Abandons whatever goes on.  Takes NULL. */
+void transaction_free(struct transaction *t);
+
+#endif
