@@ -23,7 +23,6 @@
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -50,8 +49,9 @@ struct end {
 
 struct pair {
 	struct end client, server;
-	char *held; /* owned; bytes the server has not taken */
-	size_t start, stop;
+	char *held; /* owned; BUFFER bytes, once needed */
+	char *rest; /* what the server has not taken, in `held` */
+	size_t rest_size;
 	unsigned int reads;
 	bool closed;            /* freed when no event at hand can name it */
 	bool listed;            /* in `unwatched`, since then: */
@@ -132,60 +132,54 @@ static int server_connect(struct pair *p)
 	return 0;
 }
 
-static ssize_t server_send(struct pair *p, const char *data, size_t n)
+/*
+ * Sends, and holds what the server does not take yet.  Returns 1 when all is
+ * gone, 0 when something is held, -1 on error.
+ */
+static int server_send(struct pair *p, char *data, size_t n)
 {
 	ssize_t sent = send(p->server.fd, data, n, MSG_NOSIGNAL);
 
-	return sent < 0 && errno == EAGAIN ? 0 : sent;
-}
-
-/* Returns 1 when nothing is held any more, 0 if something is, -1 on error. */
-static int flush(struct pair *p)
-{
-	ssize_t n;
-
-	if (p->start == p->stop)
-		return 1;
-	n = server_send(p, p->held + p->start, p->stop - p->start);
-	if (n < 0)
+	if (sent < 0 && errno != EAGAIN)
 		return -1;
-	p->start += (size_t)n;
-	return p->start == p->stop;
+	if (sent < 0)
+		sent = 0;
+	p->rest = data + sent;
+	p->rest_size = n - (size_t)sent;
+	if (p->rest_size == 0) {
+		watch(&p->server, EPOLLIN);
+		return 1;
+	}
+	if (data == buffer) {
+		if (p->held == NULL && (p->held = malloc(BUFFER)) == NULL)
+			return -1;
+		p->rest = memcpy(p->held, p->rest, p->rest_size);
+	}
+	watch(&p->server, EPOLLIN | EPOLLOUT);
+	return 0;
 }
 
-/* Passes on `n` bytes of the buffer and holds the rest; returns like flush. */
+/* Passes on `n` bytes of the buffer; returns like server_send(). */
 static int pass_on(struct pair *p, size_t n)
 {
 	int one = 1;
-	ssize_t sent;
 
 	if (++p->reads == 1 && server_connect(p) < 0)
 		return -1;
 	if (p->reads == 2 && server_addr.sa.ss_family == AF_INET)
 		setsockopt(p->server.fd, IPPROTO_TCP, TCP_NODELAY, &one,
 			   sizeof(one));
-	sent = server_send(p, buffer, n);
-	if (sent < 0)
-		return -1;
-	if ((size_t)sent == n) {
-		watch(&p->server, EPOLLIN);
-		return 1;
-	}
-	if (p->held == NULL && (p->held = malloc(BUFFER)) == NULL)
-		return -1;
-	p->start = 0;
-	p->stop = n - (size_t)sent;
-	memcpy(p->held, buffer + sent, p->stop);
-	watch(&p->server, EPOLLIN | EPOLLOUT);
-	return 0;
+	return server_send(p, buffer, n);
 }
 
 /* Goes on until the client has no more bytes or the server takes no more. */
 static void pump_request(struct pair *p, uint32_t events)
 {
 	bool hangup = events & (EPOLLHUP | EPOLLRDHUP);
-	int r = flush(p);
+	int r = 1;
 
+	if (p->rest_size != 0)
+		r = server_send(p, p->rest, p->rest_size);
 	while (r > 0) {
 		ssize_t n = read(p->client.fd, buffer, sizeof(buffer));
 
@@ -286,10 +280,8 @@ int main(int argc, char **argv)
 	struct addr listen_addr;
 	int listener;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: floor LISTEN SERVER\n");
-		return 2;
-	}
+	if (argc != 3)
+		errx(2, "usage: floor LISTEN SERVER");
 	addr_parse(&listen_addr, argv[1]);
 	addr_parse(&server_addr, argv[2]);
 	listener = addr_listen(&listen_addr);

@@ -223,16 +223,20 @@ class Bench:
         return (cpu_settled_ns(pid) - before) / mails
 
     def interleaved(self, running, measure, warm_up=None):
-        """Calls measure(relay) for each relay in each round, the order
-        rotated by one a round, so that whatever else the machine does falls
-        on all alike.  Returns {relay name: [values]}."""
+        """Calls measure(relay) for each relay in each round, so that whatever
+        else the machine does falls on all alike.  The order rotates by one a
+        round and turns round when all have been first, so that nobody always
+        follows the same one.  Returns {relay name: [values]}."""
         names = list(running)
         values = {name: [] for name in names}
         for name in names:
             (warm_up or measure)(running[name])
         for i in range(self.options.rounds):
             turn = i % len(names)
-            for name in names[turn:] + names[:turn]:
+            order = names[turn:] + names[:turn]
+            if i // len(names) % 2:
+                order.reverse()
+            for name in order:
                 values[name].append(measure(running[name]))
         return values
 
@@ -256,11 +260,14 @@ class Bench:
 
 
 def ratios(values, base):
-    """Median, least and greatest of the ratios round by round, or None."""
+    """Median, lower and upper quartile of the ratios round by round."""
     if not base:
         return None
     each = [v / b for v, b in zip(values, base)]
-    return statistics.median(each), min(each), max(each)
+    if len(each) == 1:
+        return each[0], each[0], each[0]
+    low, middle, high = statistics.quantiles(each, n=4, method='inclusive')
+    return middle, low, high
 
 
 def verdict(ok):

@@ -65,6 +65,12 @@ class Floor(Relay):
         return [self.program, listen, server]
 
 
+class Control(Floor):
+    """The floor once more: how far its ratio is from 1.00 is the noise."""
+
+    name = 'control'
+
+
 class HAProxy(Relay):
     """A plain TCP relay with one thread, no logging."""
 
@@ -123,6 +129,7 @@ end)
         return [self.program, '--config', config]
 
 
-def find(build):
+def find(build, control=False):
     """All relays, those without a program too."""
-    return [Floor(build), HAProxy(build), Qrelay(build)]
+    found = [Floor(build), HAProxy(build), Qrelay(build)]
+    return [*found, Control(build)] if control else found

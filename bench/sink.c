@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -113,10 +112,8 @@ int main(int argc, char **argv)
 	struct addr listen_addr;
 	int listener;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: sink LISTEN\n");
-		return 2;
-	}
+	if (argc != 2)
+		errx(2, "usage: sink LISTEN");
 	addr_parse(&listen_addr, argv[1]);
 	listener = addr_listen(&listen_addr);
 	poller = epoll_create1(EPOLL_CLOEXEC);

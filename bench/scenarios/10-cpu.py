@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""CPU a mail, 20 sessions; ratio: median (least..greatest) of the rounds"""
+"""CPU a mail, 20 sessions; ratio: median (quartiles) of the rounds"""
 
 import statistics
 
 from lib import cpu_user_system_ns, ratios, size_name, table, verdict
 
-MAILS = {1000: 6000, 50_000: 2000, 1_000_000: 150}
+MAILS = {1000: 3000, 50_000: 1200, 1_000_000: 100}
 AIM = {'tcp': 1.10, 'unix': 1.20}  # x the floor
 
 
