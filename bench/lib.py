@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TICK_NS = 1_000_000_000 // os.sysconf('SC_CLK_TCK')
 WAIT = 10  # seconds for a process to become ready or to end
 
@@ -287,13 +288,21 @@ def table(rows, header):
     return '\n'.join(lines)
 
 
-def build_tools(build):
-    """Builds floor, load and sink in the Meson build folder `build`."""
-    if not os.path.exists(os.path.join(build, 'build.ninja')):
-        raise BenchError(f'{build}: not a build folder; run "make" first')
-    names = [f'bench/{name}' for name in ('floor', 'load', 'sink')]
-    done = subprocess.run(['ninja', '-C', build, *names], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def run_quietly(argv):
+    """Shows a command's output only if it fails."""
+    done = subprocess.run(argv, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
     if done.returncode != 0:
         sys.stderr.write(done.stdout)
-        raise BenchError('cannot build the tools of the bench')
+        raise BenchError(f'{argv[0]} failed')
+
+
+def build_all(build):
+    """Brings the Meson build folder up to date: daemon and bench tools."""
+    ninja = os.path.join(build, 'build.ninja')
+    if not os.path.exists(ninja):
+        run_quietly(['meson', 'setup', '-Dbench=true', build, ROOT])
+    with open(ninja) as f:
+        if 'bench/floor' not in f.read():
+            run_quietly(['meson', 'configure', '-Dbench=true', build])
+    run_quietly(['ninja', '-C', build])

@@ -6,9 +6,7 @@ import shutil
 import socket
 import subprocess
 
-from lib import BenchError, wait_for
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from lib import ROOT, BenchError, wait_for
 
 
 class Running:
