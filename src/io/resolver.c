@@ -172,9 +172,10 @@ static void run_job(struct worker *w)
 		job_free(job);
 		return;
 	}
+	/* Where a query waits the resolver is there. */
+	assert(!w->closed);
 	list_append(&w->done, &job->node);
-	if (!w->closed)
-		ev_async_send(w->loop, w->on_outcome);
+	ev_async_send(w->loop, w->on_outcome);
 }
 
 static void *thread_main(void *arg)

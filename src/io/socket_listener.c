@@ -93,12 +93,29 @@ fail:
 	return r;
 }
 
-/* What is at the path now. */
-struct occupant {
-	bool present; /* a stale socket */
-	dev_t dev;
-	ino_t ino;
+/* A socket on its way to its path. */
+struct attempt {
+	const struct socket_address *at; /* borrowed */
+	const char *path;                /* of `at` */
+	const char *base;                /* its last part */
+
+	int dir;   /* owned: its directory */
+	int stale; /* owned: what is to be replaced, held open so that its
+		    * inode number cannot be given to another; or -1 */
+	struct socket_listener listener; /* owned */
+	char name[NAME_MAX_SIZE];        /* while it is a temporary one */
 };
+
+/* Undoes all that has been done. */
+static void give_up(struct attempt *a)
+{
+	if (a->name[0] != '\0')
+		(void)unlinkat(a->dir, a->name, 0);
+	free(a->listener.path);
+	fd_close(&a->listener.fd);
+	fd_close(&a->stale);
+	fd_close(&a->dir);
+}
 
 /*
  * Whether somebody listens on the socket file: 0 if not, -EADDRINUSE if so.  A
@@ -117,102 +134,145 @@ static int probe(const struct socket_address *at)
 	return fd;
 }
 
-static int look_at_path(const struct socket_address *at,
-			struct occupant *ret_occupant,
-			struct socket_error *ret_error)
+static int look_at_path(struct attempt *a, struct socket_error *ret_error)
 {
 	struct stat st;
 	int r;
 
-	if (lstat(at->un.sun_path, &st) < 0) {
-		if (errno != ENOENT)
-			return fail(ret_error, errno, "cannot look at it");
-		*ret_occupant = (struct occupant){.present = false};
-		return 0;
-	}
+	a->stale = open(a->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (a->stale < 0)
+		return errno == ENOENT
+			       ? 0
+			       : fail(ret_error, errno, "cannot look at it");
+	if (fstat(a->stale, &st) < 0)
+		return fail(ret_error, errno, "cannot look at it");
 	if (!S_ISSOCK(st.st_mode))
 		return fail(ret_error, EEXIST, "it exists and is no socket");
-	r = probe(at);
+	r = probe(a->at);
 	if (r == -EADDRINUSE)
 		return fail(ret_error, EADDRINUSE, bind_text(EADDRINUSE));
 	if (r < 0)
 		return fail(
 			ret_error, -r,
 			"cannot tell whether another process listens on it");
-	*ret_occupant = (struct occupant){
-		.present = true, .dev = st.st_dev, .ino = st.st_ino};
+	return 0;
+}
+
+static int open_directory(struct attempt *a, struct socket_error *ret_error)
+{
+	char text[sizeof(a->at->un.sun_path)];
+
+	snprintf(text, sizeof(text), "%.*s", (int)(a->base - a->path), a->path);
+	a->dir = open(text, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (a->dir < 0)
+		return fail(ret_error, errno, "cannot open its directory");
 	return 0;
 }
 
 /*
- * The address of `name` in the directory of `path`.  Where that is too long, the
- * directory is named by its descriptor.
+ * The address of `name` in the directory.  Where that is too long, the directory
+ * is named by its descriptor.
  */
-static int temporary_address(const char *path, int dir, const char *name,
+static int temporary_address(const struct attempt *a, const char *name,
 			     struct socket_address *ret_address)
 {
-	const char *base = strrchr(path, '/') + 1;
-	char text[sizeof(ret_address->un.sun_path) + NAME_MAX_SIZE];
+	char text[sizeof(a->at->un.sun_path) + NAME_MAX_SIZE];
 
-	snprintf(text, sizeof(text), "%.*s%s", (int)(base - path), path, name);
-	if (strlen(text) >= sizeof(ret_address->un.sun_path))
-		snprintf(text, sizeof(text), "/proc/self/fd/%d/%s", dir, name);
+	snprintf(text, sizeof(text), "%.*s%s", (int)(a->base - a->path),
+		 a->path, name);
+	if (strlen(text) >= sizeof(a->at->un.sun_path))
+		snprintf(text, sizeof(text), "/proc/self/fd/%d/%s", a->dir,
+			 name);
 	return sockaddr_parse(text, strlen(text), ret_address);
 }
 
-/* Binds `fd` to a free name in the directory; `name` has room for
- * NAME_MAX_SIZE bytes. */
-static int bind_temporary(int fd, const char *path, int dir, mode_t mode,
-			  char *name)
+/* Binds the socket to a free name in the directory. */
+static int bind_temporary(struct attempt *a, mode_t mode)
 {
 	for (int i = 0; i < NAME_TRIES; i++) {
 		struct socket_address at;
+		char name[NAME_MAX_SIZE];
 		uint32_t random;
 		mode_t saved;
 		int r;
 
 		if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 			random = (uint32_t)getpid() + (uint32_t)i;
-		snprintf(name, NAME_MAX_SIZE, ".q-%08x", random);
-		r = temporary_address(path, dir, name, &at);
+		snprintf(name, sizeof(name), ".q-%08x", random);
+		r = temporary_address(a, name, &at);
 		if (r < 0)
 			return r;
 		/* bind(2) makes the file with 0777 & ~umask. */
 		saved = umask(~mode & 0777);
-		r = bind(fd, &at.sa, at.size) < 0 ? -errno : 0;
+		r = bind(a->listener.fd, &at.sa, at.size) < 0 ? -errno : 0;
 		umask(saved);
+		if (r == 0)
+			memcpy(a->name, name, sizeof(name));
 		if (r != -EADDRINUSE)
 			return r;
 	}
 	return -EADDRINUSE;
 }
 
-/* Moves the new socket to where `was` is, or nothing is.  -EBUSY if that has
- * changed since. */
-static int replace(int dir, const char *name, const char *base,
-		   const struct occupant *was)
+static int make_socket(struct attempt *a, mode_t mode, int backlog,
+		       struct socket_error *ret_error)
 {
-	unsigned flags = was->present ? RENAME_EXCHANGE : RENAME_NOREPLACE;
 	struct stat st;
+	int r;
 
-	if (renameat2(dir, name, dir, base, flags) < 0) {
+	a->listener.path = strdup(a->path);
+	if (a->listener.path == NULL)
+		return fail(ret_error, ENOMEM, "no memory");
+	a->listener.fd = new_socket(a->at);
+	if (a->listener.fd < 0)
+		return fail(ret_error, -a->listener.fd, "cannot make a socket");
+	r = bind_temporary(a, mode);
+	if (r < 0)
+		return fail(ret_error, -r,
+			    "cannot make a socket in its directory");
+	if (listen(a->listener.fd, backlog) < 0)
+		return fail(ret_error, errno, "cannot listen");
+	if (fstatat(a->dir, a->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail(ret_error, errno, "cannot look at the new socket");
+	a->listener.dev = st.st_dev;
+	a->listener.ino = st.st_ino;
+	return 0;
+}
+
+static bool is_stale(const struct attempt *a, const char *name)
+{
+	struct stat was, now;
+
+	return fstat(a->stale, &was) == 0 &&
+	       fstatat(a->dir, name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       was.st_dev == now.st_dev && was.st_ino == now.st_ino;
+}
+
+/* Moves the new socket to where the stale one is, or nothing is.  -EBUSY if that
+ * has changed since. */
+static int replace(struct attempt *a)
+{
+	unsigned flags = a->stale >= 0 ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+
+	if (renameat2(a->dir, a->name, a->dir, a->base, flags) < 0) {
 		if (errno == EEXIST || errno == ENOENT)
 			return -EBUSY;
 		/* Not every file system knows these flags. */
 		if (errno != EINVAL && errno != ENOSYS)
 			return -errno;
-		return renameat(dir, name, dir, base) < 0 ? -errno : 0;
-	}
-	if (!was->present)
-		return 0;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    (st.st_dev != was->dev || st.st_ino != was->ino)) {
+		if (renameat(a->dir, a->name, a->dir, a->base) < 0)
+			return -errno;
+	} else if (a->stale >= 0 && is_stale(a, a->name)) {
+		(void)unlinkat(a->dir, a->name, 0);
+	} else if (a->stale >= 0) {
 		/* Somebody else's: it must not go with our name. */
-		if (renameat2(dir, name, dir, base, RENAME_EXCHANGE) < 0)
-			(void)renameat2(dir, name, dir, base, RENAME_NOREPLACE);
+		if (renameat2(a->dir, a->name, a->dir, a->base,
+			      RENAME_EXCHANGE) < 0)
+			(void)renameat2(a->dir, a->name, a->dir, a->base,
+					RENAME_NOREPLACE);
 		return -EBUSY;
 	}
-	(void)unlinkat(dir, name, 0);
+	a->name[0] = '\0';
 	return 0;
 }
 
@@ -220,72 +280,39 @@ static int listen_at_path(const struct socket_address *at, mode_t mode,
 			  int backlog, struct socket_listener *ret_listener,
 			  struct socket_error *ret_error)
 {
-	struct socket_listener l = {.fd = -1};
-	const char *base = strrchr(at->un.sun_path, '/');
-	char name[NAME_MAX_SIZE], folder[sizeof(at->un.sun_path)];
-	struct occupant was = {.present = false};
-	int dir = -1, r;
-	struct stat st;
-	bool bound = false;
+	struct attempt a = {.at = at,
+			    .path = at->un.sun_path,
+			    .base = strrchr(at->un.sun_path, '/'),
+			    .dir = -1,
+			    .stale = -1,
+			    .listener = SOCKET_LISTENER_EMPTY};
+	int r;
 
-	assert(base != NULL); /* sockaddr_parse() takes no other */
-	base++;
-	if (*base == '\0')
+	assert(a.base != NULL); /* sockaddr_parse() takes no other */
+	a.base++;
+	if (*a.base == '\0')
 		return fail(ret_error, EISDIR, "it names a directory");
-	r = look_at_path(at, &was, ret_error);
-	if (r < 0)
-		return r;
 
-	snprintf(folder, sizeof(folder), "%.*s", (int)(base - at->un.sun_path),
-		 at->un.sun_path);
-	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0) {
-		r = fail(ret_error, errno, "cannot open its directory");
-		goto fail;
-	}
-	l.path = strdup(at->un.sun_path);
-	if (l.path == NULL) {
-		r = fail(ret_error, ENOMEM, "no memory");
-		goto fail;
-	}
-	l.fd = new_socket(at);
-	if (l.fd < 0) {
-		r = fail(ret_error, -l.fd, "cannot make a socket");
-		goto fail;
-	}
-	r = bind_temporary(l.fd, at->un.sun_path, dir, mode, name);
-	if (r < 0) {
-		r = fail(ret_error, -r,
-			 "cannot make a socket in its directory");
-		goto fail;
-	}
-	bound = true;
-	if (listen(l.fd, backlog) < 0) {
-		r = fail(ret_error, errno, "cannot listen");
-		goto fail;
-	}
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		r = fail(ret_error, errno, "cannot look at the new socket");
-		goto fail;
-	}
-	l.dev = st.st_dev;
-	l.ino = st.st_ino;
-	r = replace(dir, name, base, &was);
+	r = look_at_path(&a, ret_error);
+	if (r < 0)
+		goto out;
+	r = open_directory(&a, ret_error);
+	if (r < 0)
+		goto out;
+	r = make_socket(&a, mode, backlog, ret_error);
+	if (r < 0)
+		goto out;
+	r = replace(&a);
 	if (r < 0) {
 		r = fail(ret_error, -r,
 			 r == -EBUSY ? "another process has just changed it"
 				     : "cannot move the new socket there");
-		goto fail;
+		goto out;
 	}
-	fd_close(&dir);
-	*ret_listener = l;
-	return 0;
-fail:
-	if (bound)
-		(void)unlinkat(dir, name, 0);
-	fd_close(&l.fd);
-	fd_close(&dir);
-	free(l.path);
+	*ret_listener = a.listener;
+	a.listener = SOCKET_LISTENER_EMPTY;
+out:
+	give_up(&a);
 	return r;
 }
 
