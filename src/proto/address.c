@@ -5,6 +5,8 @@
 
 #include "base/limits.h"
 
+#define VERP "-@[]"
+
 /* Control characters, which no address holds, quoted or not. */
 static bool is_control(unsigned char c)
 {
@@ -54,9 +56,22 @@ static bool is_address(const char *s, size_t size)
 	return memchr(at + 1, '@', size - (size_t)(at + 1 - s)) == NULL;
 }
 
+/* "list-@host-@[]" of qmail: the VERP sender that stands for
+ * "list-user=domain@host", whatever the recipient is. */
+static bool is_verp(const char *s, size_t size)
+{
+	size_t base = size - strlen(VERP);
+
+	return size > strlen(VERP) &&
+	       memcmp(s + base, VERP, strlen(VERP)) == 0 && is_address(s, base);
+}
+
 bool address_is_sender(const char *s, size_t size)
 {
-	return size == 0 || (size <= LIMIT_ADDRESS && is_address(s, size));
+	if (size == 0)
+		return true;
+	return size <= LIMIT_ADDRESS &&
+	       (is_address(s, size) || is_verp(s, size));
 }
 
 bool address_is_recipient(const char *s, size_t size)

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/block.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define N (BLOCK_KEEP + 10)
+
+/* Whether the kernel has a page there. */
+static bool is_mapped(void *block)
+{
+	unsigned char present[BLOCK_SIZE / 4096 + 1];
+	int r = mincore(block, BLOCK_SIZE, present);
+
+	if (r < 0)
+		assert_int_equal(errno, ENOMEM);
+	return r == 0;
+}
+
+static void test_get(void **state)
+{
+	struct block_pool p;
+	char *a, *b;
+
+	(void)state;
+	block_pool_init(&p);
+	a = block_get(&p);
+	b = block_get(&p);
+	assert_non_null(a);
+	assert_non_null(b);
+	assert_int_equal((uintptr_t)a % (uintptr_t)sysconf(_SC_PAGESIZE), 0);
+	assert_true(a + BLOCK_SIZE <= b || b + BLOCK_SIZE <= a);
+	assert_int_equal(p.n_used, 2);
+
+	memset(a, 'a', BLOCK_SIZE);
+	memset(b, 'b', BLOCK_SIZE);
+	assert_int_equal(a[BLOCK_SIZE - 1], 'a');
+	assert_int_equal(b[0], 'b');
+	block_put(&p, a);
+	block_put(&p, b);
+	assert_int_equal(p.n_used, 0);
+	block_pool_deinit(&p);
+	assert_false(is_mapped(a));
+	assert_false(is_mapped(b));
+}
+
+/* The one put back last is the next one handed out, and can be written. */
+static void test_again(void **state)
+{
+	struct block_pool p;
+	char *a, *b;
+
+	(void)state;
+	block_pool_init(&p);
+	a = block_get(&p);
+	b = block_get(&p);
+	assert_non_null(a);
+	assert_non_null(b);
+	block_put(&p, b);
+	block_put(&p, a);
+	assert_int_equal(p.n_free, 2);
+	assert_ptr_equal(block_get(&p), a);
+	memset(a, 1, BLOCK_SIZE);
+	assert_ptr_equal(block_get(&p), b);
+	memset(b, 2, BLOCK_SIZE);
+	assert_int_equal(p.n_free, 0);
+	block_put(&p, a);
+	block_put(&p, b);
+	block_pool_deinit(&p);
+}
+
+/* BLOCK_KEEP of them are kept, the others go back to the kernel. */
+static void test_keep(void **state)
+{
+	struct block_pool p;
+	char *blocks[N];
+
+	(void)state;
+	block_pool_init(&p);
+	for (size_t i = 0; i < N; i++) {
+		blocks[i] = block_get(&p);
+		assert_non_null(blocks[i]);
+		blocks[i][0] = (char)i;
+	}
+	assert_int_equal(p.n_used, N);
+	for (size_t i = 0; i < N; i++) {
+		assert_int_equal(blocks[i][0], (char)i);
+		block_put(&p, blocks[i]);
+	}
+	assert_int_equal(p.n_used, 0);
+	assert_int_equal(p.n_free, BLOCK_KEEP);
+	for (size_t i = 0; i < N; i++)
+		assert_int_equal(is_mapped(blocks[i]), i < BLOCK_KEEP);
+	block_pool_deinit(&p);
+	assert_int_equal(p.n_free, 0);
+	for (size_t i = 0; i < N; i++)
+		assert_false(is_mapped(blocks[i]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_get),
+		cmocka_unit_test(test_again),
+		cmocka_unit_test(test_keep),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
