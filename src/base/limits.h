@@ -84,4 +84,8 @@
 /* A traceback in the log. */
 #define LIMIT_TRACEBACK_LINES 32
 
+/* One call of sodium.randombytes: a key takes 64 at most, and a mistaken number
+ * must not hold up all mail. */
+#define LIMIT_RANDOMBYTES 1048576
+
 #endif

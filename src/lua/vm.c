@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "lua/libraries.h"
+#include "lua/sodium_lib.h"
 
 /* Before the script has said what it wants. */
 #define FIRST_TICK 0.05
@@ -56,7 +57,9 @@ struct vm *vm_new(struct ev_loop *loop, struct log *log,
 	vm->resolver = resolver;
 	vm->config = config;
 	vm->memory_limit = LIMIT_LUA_MEMORY_DEFAULT;
-	r = budget_init(&vm->budget, FIRST_TICK);
+	r = sodium_lib_init();
+	if (r == 0)
+		r = budget_init(&vm->budget, FIRST_TICK);
 	if (r < 0) {
 		free(vm);
 		errno = -r;
