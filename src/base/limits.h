@@ -66,10 +66,10 @@
 /* Vectors of one sendmsg(2): with 8 KiB blocks, 1 MiB. */
 #define LIMIT_IOV 128
 
-/* A program that must go: from SIGTERM to SIGKILL, then between SIGKILLs until
- * the kernel has let go of it. */
+/* A program that must go: from SIGTERM to SIGKILL; and how often it is looked
+ * after meanwhile, and killed again afterwards. */
 #define LIMIT_CHILD_GRACE 10
-#define LIMIT_CHILD_KILL_INTERVAL 1
+#define LIMIT_CHILD_LOOK 1
 /* How long shutdown looks after programs it has killed; init reaps the rest. */
 #define LIMIT_CHILD_REAP 0.5
 /* What is read of one pipe of a program, most of it to be thrown away: one that

@@ -27,7 +27,8 @@ struct child {
 	struct list dying; /* in children.dying once abandoned */
 	struct children *all;
 	ev_io exit;
-	ev_timer kill;
+	ev_timer look;
+	double grace; /* seconds from the next look on */
 	pid_t pid;
 	int pidfd;              /* owned; -1 only while dying */
 	bool reaped;            /* the leader; others of its group may live */
@@ -78,16 +79,16 @@ static bool reap(struct child *c, int *ret_status)
 static void child_free(struct child *c)
 {
 	ev_io_stop(c->all->loop, &c->exit);
-	ev_timer_stop(c->all->loop, &c->kill);
+	ev_timer_stop(c->all->loop, &c->look);
 	fd_close(&c->pidfd);
 	list_remove(&c->dying);
 	free(c);
 }
 
 /*
- * The leader of a dying group is dead.  The others keep what is left of their
- * grace, if there are any: with a pidfd we can ask, else the leader must stay a
- * zombie until the group was killed.
+ * The leader of a dying group is dead.  The others, if there are any, keep what
+ * is left of their grace: with a pidfd we can ask (now and then), else the leader
+ * must stay a zombie until the group was killed.
  */
 static void leader_died(struct child *c)
 {
@@ -119,14 +120,20 @@ static void on_exit_ready(EV_P_ ev_io *w, int revents)
 	on_exit(owner, status);
 }
 
-/* Repeats: a process may take its time to die, and without a pidfd there is no
- * other way to see it. */
-static void on_kill(EV_P_ ev_timer *w, int revents)
+/* Goes on after SIGKILL: a process may take its time to die, and one without a
+ * pidfd is not seen dying. */
+static void on_look(EV_P_ ev_timer *w, int revents)
 {
-	struct child *c = container_of(w, struct child, kill);
+	struct child *c = container_of(w, struct child, look);
 	int status;
 
 	(void)loop, (void)revents;
+	if (c->grace > 0.) {
+		c->grace -= LIMIT_CHILD_LOOK;
+		if (c->reaped && signal_group(c, 0) == -ESRCH)
+			child_free(c);
+		return;
+	}
 	(void)signal_group(c, SIGKILL); /* it may have become another user's */
 	c->killed = true;
 	if (c->reaped || reap(c, &status))
@@ -135,11 +142,14 @@ static void on_kill(EV_P_ ev_timer *w, int revents)
 
 static void start_dying(struct child *c, double grace)
 {
+	double first = grace < LIMIT_CHILD_LOOK ? grace : LIMIT_CHILD_LOOK;
+
 	c->on_exit = NULL;
 	c->owner = NULL;
+	c->grace = grace - first;
 	list_append(&c->all->dying, &c->dying);
-	ev_timer_set(&c->kill, grace, LIMIT_CHILD_KILL_INTERVAL);
-	ev_timer_start(c->all->loop, &c->kill);
+	ev_timer_set(&c->look, first, LIMIT_CHILD_LOOK);
+	ev_timer_start(c->all->loop, &c->look);
 }
 
 void child_abandon(struct child *c)
@@ -182,7 +192,7 @@ int child_start(struct children *all, const struct spawn *what,
 	c->pidfd = -1;
 	list_init(&c->dying);
 	ev_init(&c->exit, on_exit_ready);
-	ev_init(&c->kill, on_kill);
+	ev_init(&c->look, on_look);
 
 	r = spawn(what, all->nofile, &c->pid, fds);
 	if (r < 0) {

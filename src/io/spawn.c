@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -51,7 +52,9 @@ static int set_attributes(posix_spawnattr_t *attr)
 	sigset_t all, none;
 	int r;
 
-	sigfillset(&all);
+	/* sigfillset(3) spares the two that glibc keeps for itself, and the
+	 * program would find those ignored. */
+	memset(&all, 0xff, sizeof(all));
 	sigemptyset(&none);
 	r = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETPGROUP |
 						   POSIX_SPAWN_SETSIGDEF |
