@@ -66,6 +66,19 @@
 /* Vectors of one sendmsg(2): with 8 KiB blocks, 1 MiB. */
 #define LIMIT_IOV 128
 
+/* A program that must go: from SIGTERM to SIGKILL; and how often it is looked
+ * after meanwhile, and killed again afterwards. */
+#define LIMIT_CHILD_GRACE 10
+#define LIMIT_CHILD_LOOK 1
+/* How long shutdown looks after programs it has killed; init reaps the rest. */
+#define LIMIT_CHILD_REAP 0.5
+/* What is read of one pipe of a program, most of it to be thrown away: one that
+ * writes without end must not keep us reading without end. */
+#define LIMIT_CHILD_OUTPUT 16777216
+/* What of a program's stderr is logged, a mail. */
+#define LIMIT_STDERR_LINES 64
+#define LIMIT_STDERR_LINE 512
+
 /* Lines for stderr that wait for it to take them. */
 #define LIMIT_LOG_BUFFER 1048576
 /* A line of the log; what is longer is cut. */
