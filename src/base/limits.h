@@ -94,6 +94,29 @@
 /* Descriptors beside those: stdio, loop, listeners, database, script. */
 #define LIMIT_FDS_RESERVED 64
 
+/* The path of a control group: the kernel prints no longer one (PATH_MAX). */
+#define LIMIT_CGROUP_PATH 4096
+/* /proc/PID/cgroup: a line each of a dozen hierarchies, with such a path. */
+#define LIMIT_PROC_CGROUP 65536
+/* /proc/self/mountinfo: 100000 mounts (sysctl fs.mount-max) of usual length. */
+#define LIMIT_MOUNTINFO 16777216
+/* How often a client's control group is looked up again if it moved between two
+ * looks. */
+#define LIMIT_CGROUP_TRIES 3
+/* Control groups whose path is remembered; a power of two. */
+#define LIMIT_CGROUP_CACHE 1024
+/* Directories that are read to find the group of a client that has exited: some
+ * 20 us each, during which the loop stands still. */
+#define LIMIT_CGROUP_WALK 4096
+/* The next search begins this many times the last one's duration later, so that
+ * clients that exit cannot take more than a tenth of the time. */
+#define LIMIT_CGROUP_WALK_REST 9
+
+/* The kernel's own limits (xattr(7)). */
+#define LIMIT_XATTR_NAME 255
+#define LIMIT_XATTR_VALUE 65536
+#define LIMIT_XATTR_LIST 65536
+
 /* A traceback in the log. */
 #define LIMIT_TRACEBACK_LINES 32
 

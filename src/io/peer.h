@@ -24,7 +24,7 @@ struct peer {
 MUSTCHECK int peer_credentials(int fd, struct peer *ret_peer);
 
 /*
- * A pidfd of that process, which is close-on-exec and the caller's; however many
+ * A pidfd of that process, close-on-exec and the caller's; however many
  * processes get its number later, it stays the client's.  -errno:
  *
  *   -ENOPROTOOPT       the kernel has no SO_PEERPIDFD (it came with Linux 6.5)

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef QRELAY_TEST_UNIT_CGROUP_TREE_H
+#define QRELAY_TEST_UNIT_CGROUP_TREE_H
+
+/*
+ * Real control groups for a test, and processes in them.  Everything lies in one
+ * group that tree_remove() takes away again.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <linux/limits.h>
+#include <mntent.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char tree_mount[PATH_MAX]; /* where cgroup2 is mounted */
+static char tree_top[64];         /* our group's path beneath it */
+
+/* For code that runs in a child, which cmocka's assertions must not leave. */
+#define CHECK(x)                                                             \
+	do {                                                                 \
+		if (!(x)) {                                                  \
+			fprintf(stderr, "# %s:%d: %s\n", __FILE__, __LINE__, \
+				#x);                                         \
+			_exit(1);                                            \
+		}                                                            \
+	} while (0)
+
+/* The file name of a group beneath ours; good for two calls. */
+static const char *tree_dir(const char *name)
+{
+	static char buf[2][2 * PATH_MAX];
+	static unsigned n;
+
+	n++;
+	snprintf(buf[n % 2], sizeof(buf[0]), "%s%s%s", tree_mount, tree_top,
+		 name);
+	return buf[n % 2];
+}
+
+/* The path that /proc shows of it; good for two calls. */
+static const char *tree_path(const char *name)
+{
+	return tree_dir(name) + strlen(tree_mount);
+}
+
+static void tree_make(const char *name)
+{
+	assert_int_equal(mkdir(tree_dir(name), 0755), 0);
+}
+
+/* The last process may take a moment to be gone from it. */
+static void tree_unmake(const char *name)
+{
+	int i;
+
+	for (i = 0; i < 1000 && rmdir(tree_dir(name)) < 0; i++) {
+		assert_int_equal(errno, EBUSY);
+		usleep(1000);
+	}
+	assert_true(i < 1000);
+}
+
+static uint64_t tree_id(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(tree_dir(name), &st), 0);
+	return st.st_ino;
+}
+
+static void tree_set(const char *name, const char *xattr, const char *value)
+{
+	assert_int_equal(
+		setxattr(tree_dir(name), xattr, value, strlen(value), 0), 0);
+}
+
+static inline int tree_on_remove(const char *path, const struct stat *st,
+				 int type, struct FTW *ftw)
+{
+	(void)st, (void)ftw;
+	if (type == FTW_DP)
+		rmdir(path);
+	return 0;
+}
+
+static void tree_remove(void)
+{
+	nftw(tree_dir(""), tree_on_remove, 16, FTW_DEPTH | FTW_PHYS);
+	rmdir(tree_dir(""));
+}
+
+/* Why there can be no groups here, or NULL: then there is an empty one. */
+static const char *tree_create(void)
+{
+	FILE *f = setmntent("/proc/self/mounts", "r");
+	struct mntent *m;
+
+	while (f != NULL && (m = getmntent(f)) != NULL)
+		if (strcmp(m->mnt_type, "cgroup2") == 0) {
+			snprintf(tree_mount, sizeof(tree_mount), "%s",
+				 m->mnt_dir);
+			break;
+		}
+	if (f != NULL)
+		endmntent(f);
+	if (*tree_mount == '\0')
+		return "no cgroup2 mount";
+	snprintf(tree_top, sizeof(tree_top), "/qrelay-test-%d", (int)getpid());
+	if (mkdir(tree_dir(""), 0755) < 0)
+		return "control groups cannot be made (needs root)";
+	if (setxattr(tree_dir(""), "user.test", "", 0, 0) < 0 ||
+	    removexattr(tree_dir(""), "user.test") < 0) {
+		rmdir(tree_dir(""));
+		return "control groups take no user.* attributes (Linux 5.7)";
+	}
+	return NULL;
+}
+
+static void tree_enter(const char *name)
+{
+	char file[2 * PATH_MAX + 16];
+	int fd;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", tree_dir(name));
+	fd = open(file, O_WRONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && write(fd, "0", 1) == 1);
+	close(fd);
+}
+
+/* Moves another process. */
+static inline void tree_move(pid_t pid, const char *name)
+{
+	char file[2 * PATH_MAX + 16], text[16];
+	int fd, n;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", tree_dir(name));
+	fd = open(file, O_WRONLY | O_CLOEXEC);
+	n = snprintf(text, sizeof(text), "%d", (int)pid);
+	CHECK(fd >= 0 && write(fd, text, (size_t)n) == n);
+	close(fd);
+}
+
+static inline int tree_pidfd(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* A process that sits in that group until it is killed; it is there already. */
+static inline pid_t tree_spawn(const char *name)
+{
+	int fds[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		tree_enter(name);
+		CHECK(write(fds[1], "", 1) == 1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(fds[0], &c, 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+	return pid;
+}
+
+static inline void tree_kill(pid_t pid)
+{
+	assert_int_equal(kill(pid, SIGKILL), 0);
+}
+
+static inline void tree_reap(pid_t pid)
+{
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* Runs `f`, which uses CHECK(), in a child. */
+static inline void tree_in_child(void (*f)(void *), void *arg)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		f(arg);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+#endif
