@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/number.h"
 #include "base/utf8.h"
 
 /*
@@ -51,6 +52,11 @@ void log_deinit(struct log *l)
 	l->reopened = false;
 	buffer_deinit(&l->lines);
 	l->written = 0;
+}
+
+bool log_is_empty(const struct log *l)
+{
+	return l->written == l->lines.size && l->dropped == 0;
 }
 
 int log_fd(const struct log *l)
@@ -145,47 +151,76 @@ static bool add(struct log_line *line, const char *p, size_t n)
 	return true;
 }
 
+enum {
+	BARE = 1,   /* needs no quotes */
+	QUOTED = 2, /* needs no escape within quotes */
+	TEXT = 4,   /* needs no escape in free text */
+};
+
+#define PLAIN (QUOTED | TEXT)
+#define SAFE (BARE | QUOTED | TEXT)
+
+/* US-ASCII only: all else takes the long way. */
+static const unsigned char classes[256] = {
+	['\t'] = TEXT,         [' ' ... '!'] = PLAIN, ['"'] = TEXT,
+	['#' ... '*'] = PLAIN, ['+'] = SAFE,          [','] = PLAIN,
+	['-' ... ':'] = SAFE,  [';' ... '?'] = PLAIN, ['@' ... 'Z'] = SAFE,
+	['['] = PLAIN,         ['\\'] = TEXT,         [']' ... '^'] = PLAIN,
+	['_'] = SAFE,          ['`'] = PLAIN,         ['a' ... 'z'] = SAFE,
+	['{' ... '~'] = PLAIN,
+};
+
+/* How many bytes from `p` on are of that class. */
+static size_t span(const char *p, size_t n, unsigned char class)
+{
+	size_t i = 0;
+
+	while (i < n && classes[(unsigned char)p[i]] & class)
+		i++;
+	return i;
+}
+
+/* Adds one character that is not plain; returns how many bytes it was, 0 without
+ * room. */
+static size_t add_special(struct log_line *line, const char *p, size_t n,
+			  bool in_quotes)
+{
+	unsigned char c = (unsigned char)p[0];
+	size_t character = utf8_character(p, n);
+	/* U+0080 ... U+009F are control characters as well */
+	bool control =
+		c < 0x20 || c == 0x7f ||
+		(character == 2 && c == 0xc2 && (unsigned char)p[1] < 0xa0);
+	char escape[5];
+
+	if (in_quotes && (c == '"' || c == '\\'))
+		return add(line, (char[]){'\\', p[0]}, 2) ? 1 : 0;
+	if (!control && character > 0)
+		return add(line, p, character) ? character : 0;
+	snprintf(escape, sizeof(escape), "\\x%02X", c);
+	return add(line, escape, 4) ? 1 : 0;
+}
+
 static void add_escaped(struct log_line *line, const char *p, size_t n,
 			bool in_quotes)
 {
-	bool room = true;
+	while (n > 0) {
+		size_t done = span(p, n, in_quotes ? QUOTED : TEXT);
 
-	for (size_t i = 0; i < n && room;) {
-		unsigned char c = (unsigned char)p[i];
-		size_t character = utf8_character(p + i, n - i);
-		/* U+0080 … U+009F are control characters as well */
-		bool control = (c < 0x20 && (in_quotes || c != '\t')) ||
-			       c == 0x7f ||
-			       (character == 2 && c == 0xc2 &&
-				(unsigned char)p[i + 1] < 0xa0);
-
-		if (in_quotes && (c == '"' || c == '\\')) {
-			room = add(line, (char[]){'\\', p[i]}, 2);
-			i++;
-		} else if (control || character == 0) {
-			char hex[5];
-
-			snprintf(hex, sizeof(hex), "\\x%02X", c);
-			room = add(line, hex, 4);
-			i++;
-		} else {
-			room = add(line, p + i, character);
-			i += character;
-		}
+		if (done == 0)
+			done = add_special(line, p, n, in_quotes);
+		else if (!add(line, p, done))
+			done = add_special(line, p, n, in_quotes);
+		if (done == 0)
+			return;
+		p += done;
+		n -= done;
 	}
 }
 
 static bool is_bare(const char *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		char c = p[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		      (c >= '0' && c <= '9') ||
-		      (c != 0 && strchr("._:/@+-", c) != NULL)))
-			return false;
-	}
-	return n > 0;
+	return n > 0 && span(p, n, BARE) == n;
 }
 
 static bool add_key(struct log_line *line, const char *key)
@@ -223,18 +258,24 @@ void log_line_value(struct log_line *line, const char *key, const char *value,
 		add_escaped(line, value, size, false);
 }
 
-void log_line_format(struct log_line *line, const char *key, const char *format,
-		     ...)
+void log_line_number(struct log_line *line, const char *key, uint64_t value)
 {
-	char text[128];
-	va_list ap;
-	int n;
+	char text[NUMBER_MAX];
+	size_t n = number_print(text, value, 10);
 
-	va_start(ap, format);
-	n = vsnprintf(text, sizeof(text), format, ap);
-	va_end(ap);
-	if (n > 0 && (size_t)n < sizeof(text))
-		log_line_value(line, key, text, (size_t)n);
+	if (add_key(line, key))
+		add(line, text, n);
+}
+
+void log_line_tenths(struct log_line *line, const char *key, uint64_t value)
+{
+	char text[NUMBER_MAX + 2];
+	size_t n = number_print(text, value / 10, 10);
+
+	text[n++] = '.';
+	text[n++] = (char)('0' + value % 10);
+	if (add_key(line, key))
+		add(line, text, n);
 }
 
 /* The rest of a line that was cut is not told of: it is only ever a traceback or

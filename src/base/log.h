@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "base/buffer.h"
@@ -44,6 +45,9 @@ void log_deinit(struct log *l);
 /* Writes what `fd` takes now.  Returns true when nothing is left. */
 bool log_flush(struct log *l);
 
+/* Whether nothing waits to be written. */
+bool log_is_empty(const struct log *l);
+
 /* The descriptor to wait for while log_flush() returns false. */
 int log_fd(const struct log *l);
 
@@ -63,9 +67,11 @@ void log_line_value(struct log_line *line, const char *key, const char *value,
 void log_line_quoted(struct log_line *line, const char *key, const char *value,
 		     size_t size);
 
-/* Adds " key=" and a number or word that needs no quoting. */
-void log_line_format(struct log_line *line, const char *key, const char *format,
-		     ...) PRINTF_LIKE(3, 4);
+/* Adds " key=" and a number. */
+void log_line_number(struct log_line *line, const char *key, uint64_t value);
+
+/* Adds " key=" and a number that has one decimal: value / 10. */
+void log_line_tenths(struct log_line *line, const char *key, uint64_t value);
 
 /* Queues the line. */
 void log_line_end(struct log *l, const struct log_line *line);

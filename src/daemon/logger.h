@@ -2,7 +2,10 @@
 #ifndef QRELAY_DAEMON_LOGGER_H
 #define QRELAY_DAEMON_LOGGER_H
 
-/* Writes the log once a turn of the loop, and when stderr takes more. */
+/*
+ * Writes the log: a line at once after a quiet while, else those of some
+ * milliseconds together, and when stderr takes more.
+ */
 
 #include <ev.h>
 
@@ -13,7 +16,9 @@ struct logger {
 	struct ev_loop *loop;
 	struct log *log; /* borrowed */
 	ev_prepare turn;
+	ev_timer later;
 	ev_io ready;
+	ev_tstamp written; /* ev_now() of the last time */
 };
 
 void logger_start(struct logger *l, struct ev_loop *loop, struct log *log);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/mail_log.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
 #include "daemon/session.h"
@@ -17,9 +17,14 @@
 static void add_id(struct log_line *line, const struct session *s)
 {
 	const struct instance *i = s->instance;
+	char text[2 * NUMBER_MAX + 1];
+	size_t n = number_print(text, i->id_prefix, 16);
 
-	log_line_format(line, "id", "%" PRIx32 "-%" PRIx64, i->id_prefix,
-			s->transaction ? s->transaction->number : i->n_mails);
+	text[n++] = '-';
+	n += number_print(text + n,
+			  s->transaction ? s->transaction->number : i->n_mails,
+			  16);
+	log_line_value(line, "id", text, n);
 }
 
 static void add_client(struct log_line *line, const struct session *s)
@@ -30,9 +35,9 @@ static void add_client(struct log_line *line, const struct session *s)
 		       strlen(s->listener->name));
 	if (s->peer.known) {
 		if (s->peer.pid != 0)
-			log_line_format(line, "pid", "%d", (int)s->peer.pid);
-		log_line_format(line, "uid", "%u", s->peer.uid);
-		log_line_format(line, "gid", "%u", s->peer.gid);
+			log_line_number(line, "pid", (uint64_t)s->peer.pid);
+		log_line_number(line, "uid", s->peer.uid);
+		log_line_number(line, "gid", s->peer.gid);
 	}
 	if (s->remote != NULL) {
 		sockaddr_print(s->remote, text, sizeof(text));
@@ -55,8 +60,8 @@ static void add_mail(struct log_line *line, const struct transaction *t)
 	recipient = mail_recipient(m, &at, &size);
 	if (recipient != NULL)
 		log_line_quoted(line, "to", recipient, size);
-	log_line_format(line, "nrcpt", "%zu", m->n_recipients);
-	log_line_format(line, "size", "%zu", m->message_size);
+	log_line_number(line, "nrcpt", m->n_recipients);
+	log_line_number(line, "size", m->message_size);
 }
 
 static void add_action(struct log_line *line, const struct transaction *t)
@@ -103,7 +108,7 @@ void mail_log(const struct session *s, const struct verdict *v,
 	log_line_quoted(&line, "text", v->text, v->size);
 	if (where != NULL)
 		add_where(&line, where, err);
-	log_line_format(&line, "ms", "%.1f", ms > 0. ? ms : 0.);
+	log_line_tenths(&line, "ms", ms > 0. ? (uint64_t)(ms * 10. + .5) : 0);
 	log_line_end(&s->instance->log, &line);
 }
 

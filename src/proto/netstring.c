@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "proto/netstring.h"
 
-#include <stdio.h>
-
 #include "base/limits.h"
+#include "base/number.h"
 
 enum netstring_result netstring_length_feed(struct netstring_length *l, char c)
 {
@@ -26,7 +25,11 @@ enum netstring_result netstring_length_feed(struct netstring_length *l, char c)
 
 size_t netstring_print(char *buf, size_t size)
 {
-	return (size_t)snprintf(buf, NETSTRING_LENGTH_MAX, "%zu:", size);
+	size_t n = number_print(buf, size, 10);
+
+	buf[n++] = ':';
+	buf[n] = '\0';
+	return n;
 }
 
 size_t netstring_wire_size(size_t size)

@@ -22,7 +22,7 @@ unsigned if_nametoindex(const char *name)
 	return strcmp(name, "lo") == 0 ? 1 : 0;
 }
 
-char *if_indextoname(unsigned index, char *name)
+char *if_indextoname(unsigned index, char name[IF_NAMESIZE])
 {
 	return index == 1 ? strcpy(name, "lo") : NULL;
 }
