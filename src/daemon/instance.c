@@ -13,6 +13,9 @@
 #include "io/resolver.h"
 #include "lua/vm.h"
 
+/* Seconds in which a block that nobody needs keeps its pages. */
+#define TRIM_INTERVAL 1.
+
 /* ---- sessions ---- */
 
 void instance_update_accepting(struct instance *i)
@@ -137,6 +140,22 @@ static void on_sigint(EV_P_ ev_signal *w, int revents)
 	stop(container_of(w, struct instance, sigint));
 }
 
+static void on_trim(EV_P_ ev_timer *w, int revents)
+{
+	struct instance *i = container_of(w, struct instance, trim);
+
+	(void)revents;
+	block_pool_trim(&i->blocks);
+	if (!block_pool_has_spare(&i->blocks))
+		ev_timer_stop(EV_A, &i->trim);
+}
+
+void instance_trim_later(struct instance *i)
+{
+	if (block_pool_has_spare(&i->blocks) && !ev_is_active(&i->trim))
+		ev_timer_again(i->loop, &i->trim);
+}
+
 static void on_watchdog(EV_P_ ev_timer *w, int revents)
 {
 	(void)loop, (void)w, (void)revents;
@@ -171,6 +190,7 @@ int instance_init(struct instance *i)
 	ev_signal_start(i->loop, &i->sigterm);
 	ev_signal_start(i->loop, &i->sigint);
 	ev_init(&i->watchdog, on_watchdog);
+	ev_timer_init(&i->trim, on_trim, 0., TRIM_INTERVAL);
 	ev_init(&i->shutdown, on_patience_over);
 
 	r = hangup_init(&i->hangup, i->loop);
@@ -209,6 +229,7 @@ void instance_deinit(struct instance *i)
 		timeout_queue_deinit(&i->receiving);
 		timeout_queue_deinit(&i->draining);
 		ev_timer_stop(i->loop, &i->watchdog);
+		ev_timer_stop(i->loop, &i->trim);
 		ev_timer_stop(i->loop, &i->shutdown);
 		ev_signal_stop(i->loop, &i->sighup);
 		ev_signal_stop(i->loop, &i->sigterm);

@@ -61,6 +61,7 @@ struct instance {
 	bool stopping;
 	struct ev_signal sighup, sigterm, sigint;
 	ev_timer watchdog;
+	ev_timer trim; /* of the blocks */
 	ev_timer shutdown;
 };
 
@@ -82,6 +83,9 @@ MUSTCHECK bool instance_listen(struct instance *i);
 
 /* Serves until a signal ends it. */
 void instance_run(struct instance *i);
+
+/* Memory of messages was let go of: the kernel gets it back in a while. */
+void instance_trim_later(struct instance *i);
 
 /* Accepts clients, or lets them wait: after the number of sessions has changed. */
 void instance_update_accepting(struct instance *i);

@@ -42,6 +42,7 @@ void transaction_free(struct transaction *t)
 	delivery_deinit(&t->delivery);
 	handler_deinit(&t->handler);
 	mail_deinit(&t->mail);
+	instance_trim_later(s->instance);
 	clients_discharge(&s->instance->clients, s->client, t->charged);
 	free(t);
 }

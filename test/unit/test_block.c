@@ -12,9 +12,8 @@
 
 #include <cmocka.h>
 
-#define N (BLOCK_KEEP + 10)
+#define N (BLOCK_KEEP + 2 * BLOCK_SLAB)
 
-/* Whether the kernel has a page there. */
 static bool is_mapped(void *block)
 {
 	unsigned char present[BLOCK_SIZE / 4096 + 1];
@@ -23,6 +22,15 @@ static bool is_mapped(void *block)
 	if (r < 0)
 		assert_int_equal(errno, ENOMEM);
 	return r == 0;
+}
+
+/* Whether the kernel has a page there. */
+static bool is_resident(void *block)
+{
+	unsigned char present[BLOCK_SIZE / 4096 + 1] = {0};
+
+	assert_int_equal(mincore(block, BLOCK_SIZE, present), 0);
+	return present[0] & 1;
 }
 
 static void test_get(void **state)
@@ -66,28 +74,31 @@ static void test_again(void **state)
 	assert_non_null(b);
 	block_put(&p, b);
 	block_put(&p, a);
-	assert_int_equal(p.n_free, 2);
+	assert_int_equal(p.n_hot, 2);
 	assert_ptr_equal(block_get(&p), a);
 	memset(a, 1, BLOCK_SIZE);
 	assert_ptr_equal(block_get(&p), b);
 	memset(b, 2, BLOCK_SIZE);
-	assert_int_equal(p.n_free, 0);
+	assert_int_equal(p.n_hot, 0);
 	block_put(&p, a);
 	block_put(&p, b);
 	block_pool_deinit(&p);
 }
 
-/* BLOCK_KEEP of them are kept, the others go back to the kernel. */
-static void test_keep(void **state)
+/* What was not needed between two trims goes back to the kernel, but for
+ * BLOCK_KEEP of them; what was needed stays. */
+static void test_trim(void **state)
 {
 	struct block_pool p;
 	char *blocks[N];
+	size_t resident = 0;
 
 	(void)state;
 	block_pool_init(&p);
 	for (size_t i = 0; i < N; i++) {
 		blocks[i] = block_get(&p);
 		assert_non_null(blocks[i]);
+		assert_false(is_resident(blocks[i]));
 		blocks[i][0] = (char)i;
 	}
 	assert_int_equal(p.n_used, N);
@@ -96,13 +107,55 @@ static void test_keep(void **state)
 		block_put(&p, blocks[i]);
 	}
 	assert_int_equal(p.n_used, 0);
-	assert_int_equal(p.n_free, BLOCK_KEEP);
+	assert_int_equal(p.n_hot, N);
+	assert_true(block_pool_has_spare(&p));
+
+	block_pool_trim(&p); /* all were needed since the start */
+	assert_int_equal(p.n_hot, N);
+
+	/* one is needed: the others may go */
+	assert_ptr_equal(block_get(&p), blocks[N - 1]);
+	block_put(&p, blocks[N - 1]);
+	block_pool_trim(&p);
+	assert_int_equal(p.n_hot, BLOCK_KEEP + 1);
 	for (size_t i = 0; i < N; i++)
-		assert_int_equal(is_mapped(blocks[i]), i < BLOCK_KEEP);
+		resident += is_resident(blocks[i]);
+	assert_int_equal(resident, BLOCK_KEEP + 1);
+	assert_false(is_resident(blocks[0]));
+	assert_true(is_resident(blocks[N - 1]));
+
+	block_pool_trim(&p);
+	assert_int_equal(p.n_hot, BLOCK_KEEP);
+	assert_false(block_pool_has_spare(&p));
 	block_pool_deinit(&p);
-	assert_int_equal(p.n_free, 0);
 	for (size_t i = 0; i < N; i++)
 		assert_false(is_mapped(blocks[i]));
+}
+
+/* A block without pages is handed out again, before anything is mapped anew. */
+static void test_cold(void **state)
+{
+	struct block_pool p;
+	char *blocks[N];
+
+	(void)state;
+	block_pool_init(&p);
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < N; i++) {
+			blocks[i] = block_get(&p);
+			assert_non_null(blocks[i]);
+			memset(blocks[i], (int)i, BLOCK_SIZE);
+		}
+		assert_int_equal(p.n_hot + p.n_cold + p.n_used, N);
+		for (size_t i = 0; i < N; i++) {
+			assert_int_equal(blocks[i][BLOCK_SIZE - 1], (char)i);
+			block_put(&p, blocks[i]);
+		}
+		block_pool_trim(&p);
+		block_pool_trim(&p);
+		assert_int_equal(p.n_hot, BLOCK_KEEP);
+	}
+	block_pool_deinit(&p);
 }
 
 int main(void)
@@ -110,7 +163,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_get),
 		cmocka_unit_test(test_again),
-		cmocka_unit_test(test_keep),
+		cmocka_unit_test(test_trim),
+		cmocka_unit_test(test_cold),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
