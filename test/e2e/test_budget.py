@@ -77,7 +77,7 @@ RUNAWAYS = {
 def test_runaway(qrelay, case):
     q = qrelay(handler_timeout=BUDGET, handler=f"""
 if m.sender == 'ok@x' then return m:discard() end
-{RUNAWAYS[case]}
+do {RUNAWAYS[case]} end
 return m:discard('not stopped')""")
     assert q.submit(sender=b'ok@x') == b'Kdiscarded'
     start = time.monotonic()

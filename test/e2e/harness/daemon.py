@@ -76,7 +76,8 @@ class Daemon:
 
     def __init__(self, config=None, *, handler=None, pre='', prefix=(),
                  env=None, files=None, directory=None, stderr=None,
-                 umask=-1, cwd=None, command=None, wait=True, **variables):
+                 umask=-1, cwd=None, command=None, argument=None,
+                 wait=True, **variables):
         self.dir = directory or short_dir()
         self.own_dir = directory is None
         self.sock = str(self.dir / 'q.sock')
@@ -100,7 +101,8 @@ class Daemon:
         with open(self.stderr_path, 'ab') as err, \
                 open(self.stdout_path, 'ab') as out:
             self.process = subprocess.Popen(
-                [*prefix, *command, '--config', str(self.config)],
+                [*prefix, *command, '--config',
+                 argument or str(self.config)],
                 stdin=subprocess.DEVNULL, stdout=out,
                 stderr=err if stderr is None else stderr,
                 env=environ, umask=umask, cwd=cwd)
