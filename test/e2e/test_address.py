@@ -40,7 +40,7 @@ def test_scope(qrelay):
     assert b'fe80::1%lo' in q.submit()
 
 
-BAD = ['', ' ', '127.0.0.1:', '127.0.0.1:0', '127.0.0.1:65536',
+BAD = ['', ' ', '127.0.0.1:', '127.0.0.1:65536',
        '127.0.0.1:-1', '127.0.0.1:+1', '127.0.0.1: 1', '127.0.0.1:1x',
        '127.0.0.1:x', '[::1', '[::1]x', '[::1]:', '[::1]:99999', '[]', '[]:1',
        '[127.0.0.1]:1', '@', 'host:x', ':628', '::1::2', '[:::]:1',
@@ -89,7 +89,7 @@ return m:discard(tostring(ok) .. ' ' .. tostring(err))""")
     assert b'qmqp_resolve' in reply
 
 
-@pytest.mark.parametrize('text', ['', '@', '127.0.0.1:0', '127.0.0.1:99999',
+@pytest.mark.parametrize('text', ['', '@', '127.0.0.1:99999',
                                   '[::1', '/' + 'x' * 120])
 def test_bad_string_in_connect(qrelay, text):
     q = qrelay(handler=f"return m:connect('{text}')")
