@@ -5,16 +5,18 @@ import re
 import subprocess
 
 import pytest
-from harness.daemon import StartError
+from harness.daemon import StartError, check_report
 from harness.env import DAEMON, WRAPPER, free_port, slow
 
 H = 'function(m) return m:discard() end'
 
 
 def run(*args, **kwargs):
-    return subprocess.run([*WRAPPER, str(DAEMON), *map(str, args)],
-                          stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=slow(20), **kwargs)
+    r = subprocess.run([*WRAPPER, str(DAEMON), *map(str, args)],
+                       stdin=subprocess.DEVNULL, capture_output=True,
+                       text=True, timeout=slow(20), **kwargs)
+    check_report(r.stderr.encode())
+    return r
 
 
 def write(folder, text):

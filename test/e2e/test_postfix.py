@@ -79,7 +79,7 @@ def run(qrelay, sink, ways, rounds):
         source(target, count, length)
         done += count
     q.wait_fds(fds)
-    assert q.rss() < rss + 3 * MIB
+    q.check_rss(rss + 3 * MIB)
     logged = q.mails(done, settle=0.5)
     assert {m['verdict'] for m in logged} == {b'K'}
     assert all('where' not in m for m in logged)

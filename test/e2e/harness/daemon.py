@@ -11,13 +11,18 @@ import tempfile
 import time
 
 from . import logline
-from .env import DAEMON, WRAPPER, slow, wait_until
+from .env import DAEMON, WATCHED, WRAPPER, slow, wait_until
 from .qmqp import MESSAGE, RCPT, SENDER, Client, request
 
 REPORT = re.compile(rb'(AddressSanitizer|LeakSanitizer|UndefinedBehavior'
                     rb'Sanitizer|runtime error:|[Aa]ssertion .*failed|'
                     rb'definitely lost: [1-9]|ERROR SUMMARY: [1-9]|'
                     rb'Invalid (read|write|free)|uninitialised value)')
+
+
+def check_report(stderr):
+    """No sanitizer, valgrind or assertion has complained."""
+    assert not REPORT.search(stderr), stderr.decode(errors='replace')
 
 
 class StartError(AssertionError):
@@ -133,6 +138,7 @@ class Daemon:
             if not self.alive():
                 self.stopped = True
                 self.notify.close()
+                check_report(self.raw_log())
                 raise StartError(self.process.returncode, self.output())
             if time.monotonic() > end:
                 self.kill()
@@ -167,8 +173,7 @@ class Daemon:
             code = self.wait_exit()
             assert code == self.expect_exit, \
                 f'exit status {code}: {self.output()}'
-            raw = self.raw_log()
-            assert not REPORT.search(raw), raw.decode(errors='replace')
+            check_report(self.raw_log())
         finally:
             self.notify.close()
 
@@ -242,6 +247,15 @@ class Daemon:
         """Resident bytes."""
         status = pathlib.Path(f'/proc/{self.pid}/status').read_text()
         return int(re.search(r'VmRSS:\s+(\d+) kB', status)[1]) * 1024
+
+    def check_rss(self, limit):
+        """At most so many bytes are resident, soon.  No question where a
+        sanitizer or valgrind keeps what was freed."""
+        if not WATCHED:
+            try:
+                wait_until(lambda: self.rss() < limit, 'memory is low', 2)
+            except AssertionError:
+                assert self.rss() < limit
 
     def cpu(self):
         """Seconds of CPU it has used."""

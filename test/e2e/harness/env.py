@@ -4,6 +4,8 @@
 QRELAY_BUILD    build directory (default: build/ of this tree)
 QRELAY_WRAPPER  words put before the daemon's command, e.g. valgrind
 QRELAY_SLOW     factor on every time-out, for slow builds and machines
+                (default: 1; 3 with a sanitizer, 8 behind a wrapper)
+QRELAY_CACHE    where test/tools/setup put the peers (default: .cache)
 """
 import os
 import pathlib
@@ -18,7 +20,20 @@ DAEMON = BUILD / 'src' / 'cm4all-qrelay'
 SINK = BUILD / 'tools' / 'qrelay-sink'
 SENDMAIL = BUILD / 'tools' / 'qrelay-sendmail'
 WRAPPER = shlex.split(os.environ.get('QRELAY_WRAPPER', ''))
-SLOW = float(os.environ.get('QRELAY_SLOW', '1'))
+CACHE = pathlib.Path(os.environ.get('QRELAY_CACHE') or TREE / '.cache')
+
+
+def is_sanitized():
+    try:
+        return b'__asan_init' in DAEMON.read_bytes()
+    except OSError:
+        return False
+
+
+# resident memory says nothing about a daemon that is being watched
+WATCHED = bool(WRAPPER) or is_sanitized()
+SLOW = float(os.environ.get('QRELAY_SLOW') or
+             (8 if WRAPPER else 3 if WATCHED else 1))
 
 
 def slow(seconds):
@@ -28,7 +43,7 @@ def slow(seconds):
 
 def find_peer(name):
     """A third-party program: from the tree's cache folder or PATH."""
-    cached = TREE / '.cache' / 'bin' / name
+    cached = CACHE / 'bin' / name
     if os.access(cached, os.X_OK):
         return str(cached)
     return shutil.which(name, path=os.environ.get('PATH', '') +
