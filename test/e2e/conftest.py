@@ -6,9 +6,11 @@ import shutil
 
 import pytest
 
-from harness.daemon import Daemon, short_dir
-from harness.env import DAEMON
-from harness.server import Server
+pytest.register_assert_rewrite('harness')
+
+from harness.daemon import Daemon, short_dir  # noqa: E402
+from harness.env import DAEMON  # noqa: E402
+from harness.server import Server  # noqa: E402
 
 
 def pytest_configure(config):

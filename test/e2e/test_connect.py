@@ -298,7 +298,8 @@ def test_long_reply_cut_short(qrelay, server):
     check(q, b'Zrelay failed')
 
 
-@pytest.mark.parametrize('extra', [b'x', b'\n', b'3:Dno,', b'y' * 100000])
+@pytest.mark.parametrize('extra', [b'x', b'\n', b'3:Dno,', b'y' * 100000],
+                         ids=['x', 'newline', 'reply', 'many'])
 def test_bytes_behind_the_reply(qrelay, server, extra):
     """One netstring is the answer; what follows is nothing."""
     q, _ = relay(qrelay, server, after_request(

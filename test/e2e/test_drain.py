@@ -27,8 +27,8 @@ def q(request, qrelay):
     (b'x', b'Dmalformed input'),
     (b'3000000:2900000:', b'Dmessage too large'),
     (b'900000:5:hello,3:a@x,3:b c,', b'Dbad address'),
-    (b'2000000:5:hello,' + b'3:a@x,' * 1100, b'Dtoo many recipients'),
-])
+    (b'900000:5:hello,' + b'3:a@x,' * 1100, b'Dtoo many recipients'),
+], ids=['malformed', 'too large', 'bad address', 'too many'])
 def test_still_sending(q, start, verdict):
     """3 MiB are sent before the client looks at its answer."""
     with q.client(q.where) as c:
@@ -118,7 +118,8 @@ qmqp_listen('127.0.0.1:{port}', h)""")
     q.mails(6)
 
 
-@pytest.mark.parametrize('extra', [b'x', b',', b'\n', b'y' * 200000])
+@pytest.mark.parametrize('extra', [b'x', b',', b'\n', b'y' * 200000],
+                         ids=['x', 'comma', 'newline', 'many'])
 def test_bytes_behind_the_request(q, extra):
     """Not read, nothing changes."""
     with q.client(q.where) as c:

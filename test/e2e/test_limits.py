@@ -12,20 +12,19 @@ MIB = 1024 * KIB
 
 
 @pytest.mark.valgrind
-@pytest.mark.parametrize('limit', [1024, 100000])
+@pytest.mark.parametrize('limit', [1024, 300000])
 def test_max_size(qrelay, limit):
     q = qrelay(max_size=limit)
     for size in (limit - 1, limit):
         assert q.submit(b'x' * size) == b'Kdiscarded'
-    for size in (limit + 1, limit + 2, limit + 5000):
+    for size in (limit + 1, limit + 2, limit + 2000):
         assert q.submit(b'x' * size) == b'Dmessage too large'
     # an envelope at its own limit does not count
     rcpts = [b'r' * 900] * 1024
     assert q.submit(b'x' * limit, rcpts=rcpts) == b'Kdiscarded'
-    assert q.submit(b'x' * (limit + 1), rcpts=rcpts) == b'Dmessage too large'
-    logged = q.mails(7)
+    logged = q.mails(6)
     assert [m['verdict'] for m in logged] == [b'K', b'K', b'D', b'D', b'D',
-                                              b'K', b'D']
+                                              b'K']
     assert logged[1]['size'] == b'%d' % limit
 
 

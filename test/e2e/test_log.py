@@ -70,7 +70,7 @@ def test_empty_sender_and_text(qrelay):
     b'back\\', b'back\\" verdict=D x="', b'\\x0a', b'\0\x01\x1f\x7f',
     b'\xff\xfe\x80', b'caf\xc3\xa9', b'\xc3', b'\xe2\x80', b'\xed\xa0\x80',
     b'\xc0\xaf', b'\xf8\x88\x80\x80\x80', b'\x1b[2J', b'tab\there',
-    b'\n', b'  spaces  ', bytes(range(256))[:255]])
+    b'\n', b'  spaces  ', bytes(range(256))[:255]], ids=lambda t: repr(t)[2:22])
 def test_reply_text_cannot_forge(qrelay, server, text):
     s = server(answering(b'K' + text))
     q = qrelay(handler=f"return m:connect('{s.address}')")
