@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Limits on what all clients together may hold: connections, memory,
+file descriptors."""
+import resource
+import time
+
+import pytest
+from harness.env import free_port, wait_until
+from harness.qmqp import as_uid, request
+
+MIB = 1024 * 1024
+NOFILE = resource.RLIMIT_NOFILE
+
+
+def test_max_connections(qrelay):
+    """Above the limit clients wait in the backlog, and are served."""
+    q = qrelay(max_connections=4, max_connections_per_uid=4)
+    idle = [q.client() for _ in range(4)]
+    wait_until(lambda: len([t for t in q.fds().values() if 'socket' in t])
+               >= 5, 'four are accepted')
+    waiting = [q.client().send(request()) for _ in range(3)]
+    before = q.cpu()
+    for c in waiting:
+        assert c.silent(0.2)
+    assert q.cpu() - before < 0.2
+    idle.pop().close()
+    for c in waiting:
+        assert c.reply() == b'Kdiscarded'
+        c.close()
+    for c in idle:
+        c.close()
+    q.mails(3)
+
+
+def test_max_connections_over_all_listeners(qrelay):
+    port = free_port()
+    q = qrelay(f"""function h(m) return m:discard() end
+qmqp_listen('$SOCK', h) qmqp_listen('127.0.0.1:{port}', h)""",
+               max_connections=3, max_connections_per_uid=3)
+    tcp = ('127.0.0.1', port)
+    idle = [q.client(), q.client(tcp), q.client()]
+    time.sleep(0.1)
+    waiting = [q.client(w).send(request()) for w in (q.sock, tcp)]
+    for c in waiting:
+        assert c.silent(0.2)
+    for c in idle:
+        c.close()
+    for c in waiting:
+        assert c.reply() == b'Kdiscarded'
+        c.close()
+
+
+@pytest.mark.valgrind
+def test_per_uid(qrelay, root):
+    q = qrelay(max_connections=20, max_connections_per_uid=2)
+    with as_uid(1001):
+        idle = [q.client(), q.client()]
+        time.sleep(0.1)
+        assert q.client().reply() == b'Ztoo many connections'
+        assert q.send(request()) == b'Ztoo many connections'
+    with as_uid(1002):
+        assert q.send(request()) == b'Kdiscarded'
+    assert q.send(request()) == b'Kdiscarded'
+    idle.pop().close()
+    time.sleep(0.1)
+    with as_uid(1001):
+        assert q.send(request()) == b'Kdiscarded'
+    idle.pop().close()
+    logged = q.mails(5)
+    assert [m['text'] for m in logged[:2]] == [b'too many connections'] * 2
+    assert all(m['verdict'] == b'Z' and m['uid'] == b'1001'
+               for m in logged[:2])
+
+
+def test_per_uid_still_sending(qrelay):
+    """The refused client gets its answer even while it sends."""
+    q = qrelay(max_connections=20, max_connections_per_uid=1)
+    with q.client():
+        time.sleep(0.1)
+        with q.client() as c:
+            c.send(b'3000020:3000000:' + b'x' * (3 * MIB))
+            assert c.reply() == b'Ztoo many connections'
+
+
+def test_per_uid_default_is_a_quarter(qrelay):
+    q = qrelay(max_connections=16)
+    idle = [q.client() for _ in range(4)]
+    time.sleep(0.1)
+    assert q.send(request()) == b'Ztoo many connections'
+    for c in idle:
+        c.close()
+
+
+def test_tcp_peers_are_one_uid(qrelay):
+    port, port2 = free_port(), free_port('::1')
+    q = qrelay(f"""function h(m) return m:discard() end
+qmqp_listen('$SOCK', h) qmqp_listen('127.0.0.1:{port}', h)
+qmqp_listen('[::1]:{port2}', h)""",
+               max_connections=20, max_connections_per_uid=2)
+    a, b = q.client(('127.0.0.1', port)), q.client(('::1', port2))
+    time.sleep(0.1)
+    assert q.send(request(), ('127.0.0.1', port)) == b'Ztoo many connections'
+    assert q.send(request()) == b'Kdiscarded'
+    a.close()
+    time.sleep(0.1)
+    assert q.send(request(), ('::1', port2)) == b'Kdiscarded'
+    b.close()
+
+
+def partial(client, size):
+    """Stall behind so many bytes of a larger message."""
+    return client.send(b'1000020:1000000:' + b'x' * size)
+
+
+def test_max_memory(qrelay, root):
+    """At the limit the stalest reception of the greediest uid goes."""
+    q = qrelay(max_size=MIB, max_memory=4 * MIB, max_connections=64)
+    with as_uid(1002):
+        modest = partial(q.client(), 800000)
+    time.sleep(0.1)
+    with as_uid(1001):
+        greedy = []
+        for _ in range(3):
+            greedy.append(partial(q.client(), 800000))
+            time.sleep(0.1)
+    with as_uid(1003):
+        last = partial(q.client(), 950000)
+    time.sleep(0.1)
+    with as_uid(1004):
+        assert q.send(request(b'y' * 500000)) == b'Kdiscarded'
+    assert greedy[0].reply() == b'Ztoo busy'
+    for c in (modest, *greedy[1:], last):
+        assert c.silent(0.05)
+        c.close()
+    greedy[0].close()
+    logged = q.mails(2)
+    busy = [m for m in logged if m['verdict'] == b'Z']
+    assert len(busy) == 1
+    assert busy[0]['uid'] == b'1001'
+    assert busy[0]['text'] == b'too busy'
+    assert q.submit() == b'Kdiscarded'
+
+
+def test_max_memory_one_uid(qrelay):
+    """A single uid goes on with new mail; its stalest one pays."""
+    q = qrelay(max_size=MIB, max_memory=3 * MIB, max_connections=64)
+    stalled = []
+    for _ in range(12):
+        stalled.append(partial(q.client(), 700000))
+        time.sleep(0.05)
+    assert q.submit(b'y' * 700000) == b'Kdiscarded'
+    held = [c for c in stalled if c.silent(0.05)]
+    assert len(held) <= 4
+    assert held == stalled[-len(held):]
+    for c in stalled:
+        if c not in held:
+            assert c.reply() == b'Ztoo busy'
+        c.close()
+    q.mails(1 + 12 - len(held))
+    q.check_rss(60 * MIB)
+
+
+def test_accept_without_fds(qrelay):
+    """EMFILE in accept: a message now and then, no spin, no death."""
+    q = qrelay()
+    q.submit()
+    before = q.fds()
+    old = resource.prlimit(q.pid, NOFILE)
+    resource.prlimit(q.pid, NOFILE, (max(before) + 3, old[1]))
+    clients = [q.client() for _ in range(8)]
+    cpu = q.cpu()
+    time.sleep(1)
+    assert q.cpu() - cpu < 0.4
+    assert q.alive()
+    said = q.messages()
+    assert 1 <= len(said) < 20, said
+    for c in clients:
+        c.close()
+    assert q.submit() == b'Kdiscarded'
+    resource.prlimit(q.pid, NOFILE, old)
+    assert q.submit() == b'Kdiscarded'
+    q.wait_fds(before)
+    q.mails(3)
+
+
+def test_waiting_clients_are_served_after_emfile(qrelay):
+    q = qrelay()
+    q.submit()
+    before = q.fds()
+    old = resource.prlimit(q.pid, NOFILE)
+    resource.prlimit(q.pid, NOFILE, (max(before) + 2, old[1]))
+    clients = [q.client().send(request()) for _ in range(20)]
+    for c in clients:
+        assert c.reply() == b'Kdiscarded'
+        c.close()
+    q.mails(21)
+
+
+def test_relay_without_fds(qrelay, server):
+    """No fd for the server's connection: Zinternal server error."""
+    s = server()
+    q = qrelay(handler="if m.sender == 'd@x' then return m:discard() end\n"
+               f"return m:connect('{s.address}')")
+    assert q.submit() == b'Kok'
+    q.submit(sender=b'd@x')
+    limit = resource.prlimit(q.pid, NOFILE)
+    with q.client() as c:
+        time.sleep(0.1)         # accepted
+        resource.prlimit(q.pid, NOFILE, (max(q.fds()) + 1, limit[1]))
+        assert c.send(request()).reply() == b'Zinternal server error'
+    resource.prlimit(q.pid, NOFILE, limit)
+    assert q.submit() == b'Kok'
+    assert s.connections == 2
+    m = q.mails(4)[2]
+    assert m['text'] == b'internal server error'
+    assert 'where' in m
+
+
+def test_soft_limit_is_raised(qrelay):
+    q = qrelay(prefix=['prlimit', '--nofile=64:4096'], max_connections=100)
+    assert resource.prlimit(q.pid, NOFILE) == (4096, 4096)
+    assert not q.messages()
+
+
+def test_hard_limit_lowers_max_connections(qrelay):
+    q = qrelay(prefix=['prlimit', '--nofile=96:96'],
+               max_connections_per_uid=1000)
+    q.wait_message('max_connections')
+    idle = [q.client() for _ in range(12)]
+    time.sleep(0.1)
+    with q.client() as c:
+        assert c.send(request()).silent(0.3)
+        for other in idle:
+            other.close()
+        assert c.reply() == b'Kdiscarded'
