@@ -43,7 +43,7 @@
 
 /*
  * Makes libsodium ready (sodium_init), once before the library is opened; more
- * calls do no harm.  May wait for the kernel's random generator soon after boot.
+ * calls do no harm.  Soon after boot it may wait for the kernel's random bytes.
  * Returns 0, or -EIO if there is no usable source of random bytes.
  */
 MUSTCHECK int sodium_lib_init(void);
