@@ -198,12 +198,12 @@ class Daemon:
     def messages(self):
         """The lines that are not a mail's, as text."""
         return [line.decode(errors='replace') for line in self.log_lines()
-                if not line.startswith((b'id=', b'=='))]
+                if not logline.is_mail(line) and not line.startswith(b'==')]
 
     def peek_mails(self):
         """The mails logged so far; each line must be well-formed."""
         return [logline.parse(line) for line in self.log_lines()
-                if line.startswith(b'id=')]
+                if logline.is_mail(line)]
 
     def mails(self, n, settle=0.1):
         """Exactly n mails are logged: wait for them, then for more."""
