@@ -35,7 +35,7 @@ def programs():
 
 
 @pytest.fixture
-def qrelay(request):
+def qrelay(folder):
     """qrelay(config_text) or qrelay(handler=lua, max_size=..., ...)."""
     made = []
 

@@ -93,7 +93,7 @@ def test_check_with_systemd(folder):
 
 FAILING = {
     'syntax error': ('\n\nlocal = 1\n', 3, "near '='"),
-    'unfinished': ('x = {\n', 1, '<eof>'),
+    'unfinished': ('x = {\n', 2, '<eof>'),
     'run-time error': ("\nlocal x = nil\nx.y = 1\n", 3, 'nil value'),
     'error()': ("\nerror('my cause')\n", 2, 'my cause'),
     'in a function': ("function f()\n  error('deep')\nend\nf()\n", 2, 'deep'),

@@ -104,7 +104,7 @@ def test_max_size_out_of_range(qrelay, value):
 
 @pytest.mark.parametrize('value', ['1024', '1 << 30', '2.0 ^ 20', '1e6'])
 def test_max_size_in_range(qrelay, value):
-    q = qrelay(f"max_size = {value}\n"
+    q = qrelay(f"max_size = {value} max_memory = 1 << 30\n"
                "qmqp_listen('$SOCK', function(m) return m:discard() end)")
     assert q.submit() == b'Kdiscarded'
 

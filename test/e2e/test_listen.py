@@ -121,12 +121,6 @@ def test_backlog(qrelay):
     assert q.submit() == b'Kdiscarded'
 
 
-def test_name_option(qrelay):
-    q = qrelay(f"qmqp_listen('$SOCK', {H}, {{name='front door'}})")
-    assert q.submit() == b'Kdiscarded'
-    q.mail()
-
-
 BAD = {
     'unknown option': ("'$SOCK', h, {bogus=1}", 'bogus'),
     'mode of a wrong type': ("'$SOCK', h, {mode={}}", 'mode'),

@@ -19,7 +19,7 @@ def test_order_and_values(qrelay, server):
     q = qrelay(handler="m.account = 'acme'\n"
                f"return m:connect('{s.address}')")
     q.submit(b'x' * 1834, b'a@x.org', (b'b@y.org', b'c@z'))
-    line, = [x for x in q.log_lines() if x.startswith(b'id=')]
+    line, = [x for x in q.log_lines() if logline.is_mail(x)]
     expected = (
         rb'id=[0-9a-f-]+ listener=%s pid=%d uid=%d gid=%d account=acme '
         rb'from="a@x\.org" to="b@y\.org" nrcpt=2 size=1834 action=connect '
@@ -161,8 +161,8 @@ def test_reader_that_does_not_read(qrelay, full):
     os.close(reader)
     lines = data.lstrip(b'-').split(b'\n')
     assert lines.pop() == b''
-    mails = [logline.parse(x) for x in lines if x.startswith(b'id=')]
-    others = [x for x in lines if x and not x.startswith(b'id=')]
+    mails = [logline.parse(x) for x in lines if logline.is_mail(x)]
+    others = [x for x in lines if x and not logline.is_mail(x)]
     assert 400 < len(mails) < n
     assert mails[-1]['to'] == b'last@x'
     assert any(b'%d' % (n + 1 - len(mails)) in x for x in others), others

@@ -25,14 +25,14 @@ def test_attributes_on_tcp(qrelay, host):
     text = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
     q = qrelay(f"""qmqp_listen('{text}', function(m)
   return m:discard(table.concat({{tostring(m.pid), tostring(m.uid),
-    tostring(m.gid), tostring(m.cgroup), tostring(m.remote)}}, '|'))
+    tostring(m.gid), tostring(m.remote)}}, '|'))
 end)""")
     with q.client((host, port)) as c:
         peer = c.sock.getsockname()[1]
         reply = c.send(request()).reply().decode()
     fields = reply[1:].split('|')
-    assert fields[:4] == ['nil'] * 4
-    assert fields[4] == (f'[{host}]:{peer}' if ':' in host
+    assert fields[:3] == ['nil'] * 3
+    assert fields[3] == (f'[{host}]:{peer}' if ':' in host
                          else f'{host}:{peer}')
 
 
@@ -61,7 +61,7 @@ return m:discard(tostring(ok) .. ' ' .. tostring(err))""")
 
 
 @pytest.mark.parametrize('name', ['recipients', 'pid', 'uid', 'gid', 'size',
-                                  'remote', 'cgroup', 'discard'])
+                                  'remote', 'discard'])
 def test_read_only(qrelay, name):
     q = qrelay(handler=f"""local before = m.{name}
 local ok, err = pcall(function() m.{name} = 7 end)
@@ -97,7 +97,6 @@ STALE = {
     'uid': 'return kept.uid',
     'size': 'return kept.size',
     'remote': 'return kept.remote',
-    'cgroup': 'return kept.cgroup',
     'account': 'return kept.account',
     'set sender': "kept.sender = 'x@y'",
     'set account': "kept.account = 'x'",

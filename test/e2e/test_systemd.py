@@ -105,7 +105,7 @@ def test_ready_after_the_listeners(qrelay):
     """READY=1 comes when the sockets answer, not before."""
     q = qrelay(f"sleep(0.5) qmqp_listen('$SOCK', {H})", wait=False)
     time.sleep(0.2)
-    assert 'READY=1' not in q.notify.poll()
+    assert 'READY=1' not in q.notify.seen
     q.wait_ready()
     assert q.submit() == b'Kdiscarded'
 
@@ -114,7 +114,6 @@ def test_no_ready_when_the_start_fails(qrelay):
     q = qrelay("error('no')", wait=False)
     q.expect_exit = 1
     q.wait_exit()
-    q.notify.poll()
     assert 'READY=1' not in q.notify.seen
 
 
@@ -148,7 +147,6 @@ def test_watchdog(qrelay):
         q.notify.wait('WATCHDOG=1', since=n)
     before = q.cpu()
     time.sleep(0.5)
-    q.notify.poll()
     assert q.cpu() - before < 0.2
 
 
@@ -156,8 +154,7 @@ def test_watchdog_of_another_process(qrelay):
     q = qrelay(env={'WATCHDOG_USEC': '200000', 'WATCHDOG_PID': '1'})
     time.sleep(0.5)
     for _ in range(5):
-        q.notify.poll()
-    assert 'WATCHDOG=1' not in q.notify.seen
+        assert 'WATCHDOG=1' not in q.notify.seen
 
 
 def test_watchdog_during_a_waiting_start(qrelay):

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from . import logline
@@ -35,7 +36,8 @@ class StartError(AssertionError):
 
 
 class NotifySocket:
-    """The receiving end of sd_notify(3)."""
+    """The receiving end of sd_notify(3).  It always reads, as systemd
+    does: a sender may block when nobody does."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -43,21 +45,24 @@ class NotifySocket:
         self.sock.bind(self.path)
         os.chmod(self.path, 0o666)
         self.seen = []
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
 
-    def poll(self, timeout=0.05):
-        self.sock.settimeout(timeout)
-        try:
-            self.seen += self.sock.recv(65536).decode().splitlines()
-        except TimeoutError:
-            pass
-        return self.seen
+    def read(self):
+        while True:
+            data = self.sock.recv(65536)
+            if not data:
+                return
+            self.seen += data.decode().splitlines()
 
     def wait(self, line, timeout=10, since=0):
         """Wait until `line` is among what came after the first `since`."""
-        wait_until(lambda: line in self.poll()[since:],
-                   f'{line} is notified', timeout)
+        wait_until(lambda: line in self.seen[since:], f'{line} is notified',
+                   timeout)
 
     def close(self):
+        self.sock.shutdown(socket.SHUT_RD)
+        self.thread.join()
         self.sock.close()
 
 
@@ -134,7 +139,7 @@ class Daemon:
 
     def wait_ready(self):
         end = time.monotonic() + slow(20)
-        while 'READY=1' not in self.notify.poll():
+        while 'READY=1' not in self.notify.seen:
             if not self.alive():
                 self.stopped = True
                 self.notify.close()
@@ -143,6 +148,7 @@ class Daemon:
             if time.monotonic() > end:
                 self.kill()
                 raise AssertionError('daemon is not ready: ' + self.output())
+            time.sleep(0.003)
 
     def wait_exit(self, timeout=15):
         try:
@@ -198,12 +204,12 @@ class Daemon:
     def messages(self):
         """The lines that are not a mail's, as text."""
         return [line.decode(errors='replace') for line in self.log_lines()
-                if not line.startswith((b'id=', b'=='))]
+                if not logline.is_mail(line) and not line.startswith(b'==')]
 
     def peek_mails(self):
         """The mails logged so far; each line must be well-formed."""
         return [logline.parse(line) for line in self.log_lines()
-                if line.startswith(b'id=')]
+                if logline.is_mail(line)]
 
     def mails(self, n, settle=0.1):
         """Exactly n mails are logged: wait for them, then for more."""

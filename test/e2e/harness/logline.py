@@ -10,11 +10,19 @@ NUMBERS = {'pid', 'uid', 'gid', 'nrcpt', 'size'}
 BARE = re.compile(r'[A-Za-z0-9._:/@+-]+')
 PAIR = re.compile(r'([a-z]+)=(?:([A-Za-z0-9._:/@+-]+)|'
                   r'"((?:[^"\\\x00-\x1f\x7f]|\\["\\]|\\x[0-9a-fA-F]{2})*)")')
+# what a script or a child said, beside the line of its mail
+ASIDE = re.compile(rb'id=[A-Za-z0-9-]+ (?:error|traceback|stderr)='
+                   rb'"(?:[^"\\\x00-\x1f\x7f]|\\["\\]|'
+                   rb'\\x[0-9a-fA-F]{2})*"')
 ESCAPE = re.compile(rb'\\(?:(["\\])|x([0-9a-fA-F]{2}))')
 
 
 class BadLogLine(AssertionError):
     pass
+
+
+def is_mail(line):
+    return line.startswith(b'id=') and not ASIDE.fullmatch(line)
 
 
 def unquote(text):
