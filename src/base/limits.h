@@ -51,6 +51,9 @@
 #define LIMIT_DRAIN_FACTOR 4 /* x max_size */
 #define LIMIT_DRAIN_TIME 30
 
+/* Connections beyond a uid's limit that are drained as well. */
+#define LIMIT_REFUSED_PER_UID 16
+
 /* qmail-qmqpc gives up after 60 s, and an answer that comes later means a
  * duplicate: so much may pass from the request's last byte to our answer. */
 #define LIMIT_ANSWER_TIME 55

@@ -205,12 +205,14 @@ static void add_escaped(struct log_line *line, const char *p, size_t n,
 			bool in_quotes)
 {
 	while (n > 0) {
-		size_t done = span(p, n, in_quotes ? QUOTED : TEXT);
+		size_t room = sizeof(line->text) - 1 - line->size;
+		size_t done =
+			span(p, n < room ? n : room, in_quotes ? QUOTED : TEXT);
 
 		if (done == 0)
 			done = add_special(line, p, n, in_quotes);
-		else if (!add(line, p, done))
-			done = add_special(line, p, n, in_quotes);
+		else
+			add(line, p, done);
 		if (done == 0)
 			return;
 		p += done;

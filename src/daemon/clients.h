@@ -16,6 +16,7 @@
 struct client {
 	uid_t uid; /* (uid_t)-1 for TCP */
 	size_t connections;
+	size_t refused; /* of them, beyond the limit: being drained */
 	size_t bytes;
 	struct client *next; /* in its bucket */
 };

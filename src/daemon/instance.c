@@ -40,7 +40,7 @@ static void kill_sessions(struct instance *i)
 static void close_listeners(struct instance *i)
 {
 	for (size_t n = 0; n < i->n_listeners; n++)
-		listener_deinit(&i->listeners[n]);
+		listener_close(&i->listeners[n]);
 }
 
 /* ---- signals ---- */
@@ -214,7 +214,8 @@ void instance_deinit(struct instance *i)
 	i->stopping = true;
 	if (i->loop != NULL) {
 		kill_sessions(i);
-		close_listeners(i);
+		for (size_t n = 0; n < i->n_listeners; n++)
+			listener_deinit(&i->listeners[n]);
 		free(i->listeners);
 		i->listeners = NULL;
 		i->n_listeners = 0;

@@ -87,20 +87,23 @@ int listener_init(struct listener *l, struct instance *i, int handler,
 	return 0;
 }
 
-void listener_deinit(struct listener *l)
+void listener_close(struct listener *l)
 {
-	if (l->name == NULL)
-		return;
 	ev_timer_stop(l->instance->loop, &l->pause);
 	ev_io_stop(l->instance->loop, &l->io);
 	socket_listener_close(&l->socket);
+}
+
+void listener_deinit(struct listener *l)
+{
+	listener_close(l);
 	free(l->name);
 	l->name = NULL;
 }
 
 void listener_set_accepting(struct listener *l, bool accepting)
 {
-	if (l->name == NULL || ev_is_active(&l->pause))
+	if (l->socket.fd < 0 || ev_is_active(&l->pause))
 		return;
 	if (accepting)
 		ev_io_start(l->instance->loop, &l->io);

@@ -29,7 +29,10 @@ struct listener {
 MUSTCHECK int listener_init(struct listener *l, struct instance *i, int handler,
 			    struct socket_listener *socket);
 
-/* Closes the socket and removes its file.  Idempotent. */
+/* Closes the socket and removes its file; its sessions go on.  Idempotent. */
+void listener_close(struct listener *l);
+
+/* Its sessions must have ended.  Idempotent. */
 void listener_deinit(struct listener *l);
 
 /* Accepts, or lets clients wait in the backlog. */

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "base/limits.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
 #include "daemon/mail_log.h"
@@ -61,6 +62,8 @@ void session_end(struct session *s)
 	ev_io_stop(i->loop, &s->io);
 	fd_close(&s->fd);
 	list_remove(&s->node);
+	if (s->refused)
+		s->client->refused--;
 	clients_remove(&i->clients, s->client);
 	free(s->remote);
 	free(s);
@@ -78,16 +81,22 @@ static bool has_unread(const struct session *s)
 	return s->over_read || fd_recv(s->fd, &byte, 1) > 0;
 }
 
-void session_answer(struct session *s, const struct verdict *v,
-		    const char *where, int err)
+/* An empty socket takes it all; a client that has gone needs none. */
+static void send_reply(struct session *s, const struct verdict *v)
 {
 	char reply[QMQP_REPLY_WIRE_MAX];
 	size_t size = qmqp_reply_print(reply, v->letter, v->text, v->size);
+
+	(void)!send(s->fd, reply, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void session_answer(struct session *s, const struct verdict *v,
+		    const char *where, int err)
+{
 	bool whole = s->transaction != NULL && s->transaction->whole;
 
 	assert(s->state != SESSION_DRAIN);
-	/* An empty socket takes it all; a client that has gone needs none. */
-	(void)!send(s->fd, reply, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	send_reply(s, v);
 	mail_log(s, v, where, err);
 	if (whole && !has_unread(s))
 		session_end(s);
@@ -114,24 +123,27 @@ void session_abandon(struct session *s, const char *where, const char *why)
 }
 
 /*
- * One uid has all the connections it may have.  Nothing is drained, since that
- * would be a connection more: what has arrived is taken, so that a small mail's
- * client reads its answer.
+ * One uid has all the connections it may have.  A few of those beyond are drained
+ * like any other, so that their clients read the answer; the rest is let go at
+ * once, or the limit would be none.
  */
 static void refuse_connection(struct session *s)
 {
+	struct instance *i = s->instance;
 	struct verdict v;
-	char reply[QMQP_REPLY_WIRE_MAX];
-	static char scratch[65536];
-	size_t size;
 
 	verdict_set_string(&v, 'Z', "too many connections");
-	size = qmqp_reply_print(reply, v.letter, v.text, v.size);
-	(void)!send(s->fd, reply, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-	(void)!fd_recv(s->fd, scratch, sizeof(scratch));
-	s->instance->n_mails++; /* an id of its own */
+	i->n_mails++; /* an id of its own */
+	send_reply(s, &v);
 	mail_log(s, &v, "accept", 0);
-	session_end(s);
+	if (s->client->refused == LIMIT_REFUSED_PER_UID) {
+		session_end(s);
+		return;
+	}
+	s->client->refused++;
+	s->refused = true;
+	session_enter(s, SESSION_DRAIN);
+	instance_update_accepting(i);
 }
 
 int session_new(struct listener *l, int fd, const struct socket_address *remote)

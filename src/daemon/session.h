@@ -48,6 +48,7 @@ struct session {
 
 	enum session_state state;
 	bool over_read; /* more than the request was sent */
+	bool refused;   /* one connection too many */
 	int fd;         /* owned */
 	ev_io io;
 	ev_tstamp since;               /* of the connection */

@@ -53,7 +53,7 @@ static bool keep_memory_limit(struct session *self)
 		       receiving(node)->transaction == NULL)
 			node = node->next;
 		self_lives = receiving(node) != self;
-		session_refuse(receiving(node), 'Z', "busy", "receive");
+		session_refuse(receiving(node), 'Z', "too busy", "receive");
 	}
 	return self_lives;
 }

@@ -165,6 +165,15 @@ static int read_globals(lua_State *L)
 				(LUAI_UACINT)c->max_size);
 		return lua_error(L);
 	}
+	lua_gc(L, LUA_GCCOLLECT);
+	if (c->lua_memory < vm_of(L)->memory) {
+		lua_pushfstring(L,
+				"%s: lua_memory (%I bytes) is less than the "
+				"script holds already (%I bytes)",
+				script, (LUAI_UACINT)c->lua_memory,
+				(LUAI_UACINT)vm_of(L)->memory);
+		return lua_error(L);
+	}
 	return 0;
 }
 
@@ -172,7 +181,9 @@ int config_read_globals(struct vm *vm, const char *script)
 {
 	int r = vm_call(vm, read_globals, (void *)script, 0);
 
-	if (r == LUA_OK)
-		vm->config->sealed = true;
-	return r;
+	if (r != LUA_OK)
+		return r;
+	vm->config->sealed = true;
+	return vm_set_limits(vm, vm->config->lua_memory,
+			     vm->config->handler_timeout);
 }

@@ -2,6 +2,7 @@
 #include "lua/coroutine_lib.h"
 
 #include <lauxlib.h>
+#include <stdbool.h>
 
 #include "lua/vm.h"
 
@@ -22,7 +23,8 @@ static int resume(lua_State *L, lua_State *co, int n)
 	lua_xmove(L, co, n);
 	before = budget_switch(b, co);
 	status = lua_resume(co, L, n, &n_results);
-	budget_switch(b, before);
+	if (before != NULL)
+		budget_switch(b, before);
 	if (status != LUA_OK && status != LUA_YIELD) {
 		lua_xmove(co, L, 1);
 		return -1;
@@ -50,6 +52,39 @@ static int l_resume(lua_State *L)
 	return n + 1;
 }
 
+/* Closes `co` as lua_resetthread(); its closing functions run in `co`. */
+static int close_thread(lua_State *L, lua_State *co)
+{
+	struct budget *b = &vm_of(L)->budget;
+	lua_State *before = budget_switch(b, co);
+	int status = lua_resetthread(co);
+
+	if (before != NULL)
+		budget_switch(b, before);
+	return status;
+}
+
+static int l_close(lua_State *L)
+{
+	lua_State *co = lua_tothread(L, 1);
+	lua_Debug ar;
+	bool normal;
+
+	luaL_argexpected(L, co != NULL, 1, "coroutine");
+	normal = co != L && lua_status(co) == LUA_OK &&
+		 lua_getstack(co, 0, &ar) != 0;
+	if (co == L || normal)
+		return luaL_error(L, "cannot close a %s coroutine",
+				  normal ? "normal" : "running");
+	if (close_thread(L, co) == LUA_OK) {
+		lua_pushboolean(L, 1);
+		return 1;
+	}
+	lua_pushboolean(L, 0);
+	lua_xmove(co, L, 1);
+	return 2;
+}
+
 /* Errors go through to the caller; a string gets the caller's position. */
 static int l_wrapped(lua_State *L)
 {
@@ -62,7 +97,7 @@ static int l_wrapped(lua_State *L)
 	status = lua_status(co);
 	if (status != LUA_OK && status != LUA_YIELD) {
 		/* it failed: its variables are closed, which may fail anew */
-		if (lua_resetthread(co) != LUA_OK && lua_gettop(co) > 0) {
+		if (close_thread(L, co) != LUA_OK && lua_gettop(co) > 0) {
 			lua_pop(L, 1);
 			lua_xmove(co, L, 1);
 		}
@@ -90,6 +125,7 @@ static int l_wrap(lua_State *L)
 void coroutine_lib_open(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
+		{"close", l_close},
 		{"resume", l_resume},
 		{"wrap", l_wrap},
 		{NULL, NULL},

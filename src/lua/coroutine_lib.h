@@ -3,7 +3,7 @@
 #define QRELAY_LUA_COROUTINE_LIB_H
 
 /*
- * coroutine.resume and coroutine.wrap as in the Lua manual (6.2), which also tell
+ * coroutine.resume, wrap and close as in the Lua manual (6.2), which also tell
  * the CPU budget which coroutine runs, so that one of the script's own is stopped
  * as well.
  */

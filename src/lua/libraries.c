@@ -5,6 +5,7 @@
 #include "lua/address_class.h"
 #include "lua/base_lib.h"
 #include "lua/coroutine_lib.h"
+#include "lua/guard_lib.h"
 #include "lua/listen_lib.h"
 #include "lua/mail_class.h"
 #include "lua/sleep_lib.h"
@@ -14,6 +15,7 @@ void libraries_open(lua_State *L)
 {
 	base_lib_open(L);
 	coroutine_lib_open(L);
+	guard_lib_open(L);
 	address_class_open(L);
 	action_class_open(L);
 	mail_class_open(L);

@@ -5,13 +5,19 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "lua/libraries.h"
 #include "lua/sodium_lib.h"
 
-/* Before the script has said what it wants. */
-#define FIRST_TICK 0.05
+/* Seconds; the kernel's own clock ticks every 1 to 10 ms. */
+#define LONGEST_TICK 0.05
+#define SHORTEST_TICK 0.002
+#define TICKS_PER_BUDGET 20
+
+/* Seconds of CPU for what the script left behind, e.g. finalizers. */
+#define OWN_BUDGET 1.
 
 /*
  * lua_Alloc.  The limit holds while a script runs: only then is there somebody to
@@ -59,7 +65,7 @@ struct vm *vm_new(struct ev_loop *loop, struct log *log,
 	vm->memory_limit = LIMIT_LUA_MEMORY_DEFAULT;
 	r = sodium_lib_init();
 	if (r == 0)
-		r = budget_init(&vm->budget, FIRST_TICK);
+		r = budget_init(&vm->budget, LONGEST_TICK);
 	if (r < 0) {
 		free(vm);
 		errno = -r;
@@ -79,22 +85,56 @@ fail:
 	return NULL;
 }
 
+/* Our own calls may run finalizers of the script. */
+static void enter(struct vm *vm)
+{
+	budget_account_init(&vm->budget, &vm->own, OWN_BUDGET);
+	budget_enter(&vm->budget, &vm->own, vm->L);
+}
+
 void vm_free(struct vm *vm)
 {
 	if (vm == NULL)
 		return;
-	if (vm->L != NULL)
+	if (vm->L != NULL) {
+		enter(vm); /* finalizers of the script */
 		lua_close(vm->L);
+		budget_leave(&vm->budget);
+	}
 	budget_deinit(&vm->budget);
 	free(vm);
 }
 
 int vm_call(struct vm *vm, lua_CFunction f, void *context, int n_results)
 {
+	int status;
+
 	/* neither push allocates; the main thread's stack is empty here */
 	lua_pushcfunction(vm->L, f);
 	lua_pushlightuserdata(vm->L, context);
-	return lua_pcall(vm->L, 1, n_results, 0);
+	enter(vm);
+	status = lua_pcall(vm->L, 1, n_results, 0);
+	budget_leave(&vm->budget);
+	return status;
+}
+
+int vm_set_limits(struct vm *vm, size_t memory, double cpu)
+{
+	double tick = cpu / TICKS_PER_BUDGET;
+	int r;
+
+	if (tick > LONGEST_TICK)
+		tick = LONGEST_TICK;
+	else if (tick < SHORTEST_TICK)
+		tick = SHORTEST_TICK;
+	r = budget_set_tick(&vm->budget, tick);
+	if (r < 0) {
+		lua_pushfstring(vm->L, "cannot set a CPU timer: %s",
+				strerror(-r));
+		return LUA_ERRRUN;
+	}
+	vm->memory_limit = memory;
+	return LUA_OK;
 }
 
 static int set_directory(lua_State *L)

@@ -30,7 +30,8 @@ struct vm {
 	struct config *config;
 
 	struct budget budget;
-	struct coro *running; /* NULL outside of coro's resume */
+	struct budget_account own; /* of what runs outside of coroutines */
+	struct coro *running;      /* NULL outside of coro's resume */
 
 	size_t memory;       /* bytes that Lua holds */
 	size_t memory_limit; /* beyond it a running script gets an error */
@@ -57,6 +58,10 @@ static inline struct vm *vm_of(lua_State *L)
  */
 MUSTCHECK int vm_call(struct vm *vm, lua_CFunction f, void *context,
 		      int n_results);
+
+/* What a running script may hold in all, in bytes, and the shortest CPU budget, in
+ * seconds, that must be measured.  Status and message as above. */
+MUSTCHECK int vm_set_limits(struct vm *vm, size_t memory, double cpu);
 
 /* Looks up modules beside the script from now on. */
 MUSTCHECK int vm_set_directory(struct vm *vm, const char *directory);

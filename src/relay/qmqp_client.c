@@ -91,9 +91,11 @@ static int recv_reply(struct qmqp_client *c)
 		return 0;
 	if (n < 0)
 		return c->send_error ? c->send_error : (int)n;
+	if (n == 0 && c->send_error)
+		return c->send_error; /* perhaps it never was connected */
 	note_connected(c);
 	if (n == 0)
-		return c->send_error ? c->send_error : -ECONNRESET;
+		return -ECONNRESET;
 	switch (qmqp_reply_feed(&c->reply, buf, (size_t)n)) {
 	case QMQP_REPLY_MORE:
 		return 0;
