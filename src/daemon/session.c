@@ -179,7 +179,8 @@ int session_new(struct listener *l, int fd, const struct socket_address *remote)
 	list_init(&s->node);
 	list_append(&i->sessions, &s->node);
 
-	if (s->client->connections > i->config.max_connections_per_uid) {
+	if (s->client->connections - s->client->refused >
+	    i->config.max_connections_per_uid) {
 		refuse_connection(s);
 		return 0;
 	}
