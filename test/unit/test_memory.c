@@ -157,6 +157,7 @@ static void test_each_allocation(void **state)
 /* With less memory there is less space, but there is some. */
 static void test_less_space(void **state)
 {
+	void *others[BLOCK_SLAB - 2];
 	struct block_pool pool;
 	struct iovec iov[6];
 	struct chain c;
@@ -164,14 +165,25 @@ static void test_less_space(void **state)
 	(void)state;
 	block_pool_init(&pool);
 	chain_init(&c, &pool);
+	left = 0;
+	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), -ENOMEM);
 	left = 1; /* the table, not the first block */
 	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), -ENOMEM);
-	left = 2;
-	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), 2);
-	left = 0;
-	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), 2);
 	left = -1;
+
+	/* The pool has two left and cannot get more. */
+	for (size_t i = 0; i < BLOCK_SLAB - 2; i++) {
+		others[i] = block_get(&pool);
+		assert_non_null(others[i]);
+	}
+	for (int n = 0; n < 2; n++) {
+		left = 0;
+		assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), 2);
+		assert_int_equal(left, -1);
+	}
 	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), 5);
+	for (size_t i = 0; i < BLOCK_SLAB - 2; i++)
+		block_put(&pool, others[i]);
 	chain_deinit(&c);
 	block_pool_deinit(&pool);
 }
