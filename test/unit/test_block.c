@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -158,6 +159,31 @@ static void test_cold(void **state)
 	block_pool_deinit(&p);
 }
 
+/* One trim gives BLOCK_TRIM of them back and no more, however many are spare. */
+static void test_trim_bounded(void **state)
+{
+	const size_t n = BLOCK_KEEP + BLOCK_TRIM + 10;
+	struct block_pool p;
+	void **blocks = calloc(n, sizeof(*blocks));
+
+	(void)state;
+	assert_non_null(blocks);
+	block_pool_init(&p);
+	for (size_t i = 0; i < n; i++) {
+		blocks[i] = block_get(&p);
+		assert_non_null(blocks[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		block_put(&p, blocks[i]);
+	block_pool_trim(&p); /* all were needed since the start */
+	block_pool_trim(&p);
+	assert_int_equal(p.n_hot, BLOCK_KEEP + 10);
+	block_pool_trim(&p);
+	assert_int_equal(p.n_hot, BLOCK_KEEP);
+	block_pool_deinit(&p);
+	free(blocks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +191,7 @@ int main(void)
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_cold),
+		cmocka_unit_test(test_trim_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

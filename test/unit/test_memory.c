@@ -58,8 +58,7 @@ void *__wrap_mmap64(void *p, size_t size, int prot, int flags, int fd, off_t at)
 
 static const char wire[] = "39:7:A: b\r\nX,10:sender@x.y,5:a@b.c,4:root,,";
 
-/* Steps of a mail's life; each repeats what failed for lack of memory, which is
- * what a daemon may do. */
+/* Steps of a mail's life: 0 or -ENOMEM. */
 
 static int receive(struct mail *m, struct qmqp_request *r)
 {
@@ -70,7 +69,6 @@ static int receive(struct mail *m, struct qmqp_request *r)
 
 	if (n < 0)
 		return n;
-	/* with less memory there is less space, but there is some */
 	assert_true(n >= 1 && n <= 5);
 	memcpy(iov[0].iov_base, wire, strlen(wire));
 	chain_commit(&m->chain, strlen(wire));
@@ -79,6 +77,10 @@ static int receive(struct mail *m, struct qmqp_request *r)
 	if (result == QMQP_REQUEST_MEMORY)
 		return -ENOMEM;
 	assert_int_equal(result, QMQP_REQUEST_DONE);
+	assert_int_equal(m->sender.size, 10);
+	assert_memory_equal(m->sender.data, "sender@x.y", 10);
+	assert_int_equal(m->recipients.size, 15);
+	assert_memory_equal(m->recipients.data, "5:a@b.c,4:root,", 15);
 	return 0;
 }
 
@@ -152,6 +154,40 @@ static void test_each_allocation(void **state)
 	assert_true(n > 10);
 }
 
+/* With less memory there is less space, but there is some. */
+static void test_less_space(void **state)
+{
+	void *others[BLOCK_SLAB - 2];
+	struct block_pool pool;
+	struct iovec iov[6];
+	struct chain c;
+
+	(void)state;
+	block_pool_init(&pool);
+	chain_init(&c, &pool);
+	left = 0;
+	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), -ENOMEM);
+	left = 1; /* the table, not the first block */
+	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), -ENOMEM);
+	left = -1;
+
+	/* The pool has two left and cannot get more. */
+	for (size_t i = 0; i < BLOCK_SLAB - 2; i++) {
+		others[i] = block_get(&pool);
+		assert_non_null(others[i]);
+	}
+	for (int n = 0; n < 2; n++) {
+		left = 0;
+		assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), 2);
+		assert_int_equal(left, -1);
+	}
+	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), 5);
+	for (size_t i = 0; i < BLOCK_SLAB - 2; i++)
+		block_put(&pool, others[i]);
+	chain_deinit(&c);
+	block_pool_deinit(&pool);
+}
+
 /* Sealing again after a failure gives the same mail as sealing once. */
 static void test_seal_again(void **state)
 {
@@ -180,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_allocation),
+		cmocka_unit_test(test_less_space),
 		cmocka_unit_test(test_seal_again),
 	};
 
