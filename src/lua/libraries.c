@@ -4,6 +4,7 @@
 #include "lua/action_class.h"
 #include "lua/address_class.h"
 #include "lua/base_lib.h"
+#include "lua/cgroup_class.h"
 #include "lua/coroutine_lib.h"
 #include "lua/listen_lib.h"
 #include "lua/mail_class.h"
@@ -16,6 +17,7 @@ void libraries_open(lua_State *L)
 	coroutine_lib_open(L);
 	address_class_open(L);
 	action_class_open(L);
+	cgroup_class_open(L);
 	mail_class_open(L);
 	sleep_lib_open(L);
 	listen_lib_open(L);
