@@ -97,8 +97,9 @@
 /* Descriptors beside those: stdio, loop, listeners, database, script. */
 #define LIMIT_FDS_RESERVED 64
 
-/* The path of a control group: the kernel prints no longer one (PATH_MAX). */
-#define LIMIT_CGROUP_PATH 4096
+/* The path of a control group: the kernel cuts it at PATH_MAX - 1, some versions
+ * without a word, so that one of that length may be another group's. */
+#define LIMIT_CGROUP_PATH 4094
 /* /proc/PID/cgroup: a line each of a dozen hierarchies, with such a path. */
 #define LIMIT_PROC_CGROUP 65536
 /* /proc/self/mountinfo: 100000 mounts (sysctl fs.mount-max) of usual length. */

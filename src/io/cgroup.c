@@ -126,6 +126,7 @@ static int xattr_error(const char **ret_reason)
 {
 	switch (errno) {
 	case EOPNOTSUPP: /* no such namespace */
+	case EINVAL:     /* nothing behind the namespace's name */
 		return -ENODATA;
 	case ENODATA:
 	case ERANGE:

@@ -18,6 +18,8 @@
 static const char exited[] =
 	"the client has exited, and this kernel keeps nothing of it";
 
+static const char moves[] = "the client moves between control groups";
+
 /* What a search works on; the outputs are those of the API. */
 struct search {
 	int pidfd;                  /* borrowed */
@@ -102,11 +104,26 @@ static int proc_failed(const struct search *s, int r)
 		return fail(s, r,
 			    "/proc does not show the client's process "
 			    "(hidepid)");
+	case -ENAMETOOLONG:
+		return fail(s, r, "the path of the control group is too long");
 	case -EINVAL:
 		return fail(s, r, "/proc/PID/cgroup cannot be understood");
 	default:
 		return fail(s, r, NULL);
 	}
+}
+
+/*
+ * Whether a path that /proc told can be that of its id.  A process that moved to
+ * another group and back, while we looked, shows the path of one and the id of
+ * the other; a path whose group was removed says so.
+ */
+static bool is_conflict(struct cgroup *c)
+{
+	const char *ignored;
+
+	return c->id != 0 && !proc_cgroup_looks_deleted(c->path) &&
+	       cgroup_open(c, &ignored) == -ENOENT;
 }
 
 /* -EAGAIN if the process exited or moved meanwhile. */
@@ -132,11 +149,15 @@ static int by_process(const struct search *s, struct proc_text *t)
 	r = pidfd_info_pid(s->pidfd, &after);
 	if (r < 0 || before != after ||
 	    id != pidfd_info_get(s->pidfd).cgroup_id)
-		return fail(s, -EAGAIN,
-			    "the client moves between control groups");
+		return fail(s, -EAGAIN, moves);
 	if (text < 0)
 		return proc_failed(s, text);
-	return found(s, t->path, t->size, id);
+	r = found(s, t->path, t->size, id);
+	if (r == 1 && is_conflict(s->ret)) {
+		cgroup_deinit(s->ret);
+		return fail(s, -EAGAIN, moves);
+	}
+	return r;
 }
 
 static int of_reaped(const struct search *s, uint64_t id)

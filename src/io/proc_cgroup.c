@@ -25,9 +25,11 @@ int proc_cgroup_parse(const char *text, size_t size, const char **ret_path,
 
 		path = line + strlen(V2);
 		size = (size_t)(eol - path);
-		if (size == 0 || size > LIMIT_CGROUP_PATH || *path != '/' ||
+		if (size == 0 || *path != '/' ||
 		    memchr(path, '\0', size) != NULL)
 			return -EINVAL;
+		if (size > LIMIT_CGROUP_PATH)
+			return -ENAMETOOLONG;
 		*ret_path = path;
 		*ret_size = size;
 		return 0;

@@ -20,8 +20,9 @@
 
 /*
  * Finds the path, which lies in `text` and is not terminated.  0; -ENODATA
- * without such a line; -EINVAL if it is cut, not absolute, holds a NUL or is
- * longer than LIMIT_CGROUP_PATH.
+ * without such a line; -EINVAL if the line has no end, is not absolute or holds
+ * a NUL; -ENAMETOOLONG beyond LIMIT_CGROUP_PATH, where the kernel may have cut
+ * it.
  */
 MUSTCHECK int proc_cgroup_parse(const char *text, size_t size,
 				const char **ret_path, size_t *ret_size);

@@ -4,6 +4,7 @@
 #include "lua/action_class.h"
 #include "lua/address_class.h"
 #include "lua/base_lib.h"
+#include "lua/cgroup_class.h"
 #include "lua/coroutine_lib.h"
 #include "lua/guard_lib.h"
 #include "lua/listen_lib.h"
@@ -18,6 +19,7 @@ void libraries_open(lua_State *L)
 	guard_lib_open(L);
 	address_class_open(L);
 	action_class_open(L);
+	cgroup_class_open(L);
 	mail_class_open(L);
 	sleep_lib_open(L);
 	listen_lib_open(L);

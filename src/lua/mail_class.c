@@ -7,6 +7,7 @@
 
 #include "base/attr.h"
 #include "lua/action_class.h"
+#include "lua/cgroup_class.h"
 #include "proto/address.h"
 #include "proto/mail.h"
 
@@ -260,6 +261,7 @@ static const struct attribute {
 	{"uid", get_uid, NULL},
 	{"pid", get_pid, NULL},
 	{"gid", get_gid, NULL},
+	{"cgroup", cgroup_class_push, NULL},
 	{"size", get_size, NULL},
 	{"account", get_account, set_account},
 	{"remote", get_remote, NULL},

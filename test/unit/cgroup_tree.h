@@ -3,8 +3,9 @@
 #define QRELAY_TEST_UNIT_CGROUP_TREE_H
 
 /*
- * Real control groups for a test, and processes in them.  Everything lies in one
- * group that tree_remove() takes away again.
+ * Real control groups for a test, and processes in them.  All that it sees is a
+ * group made for it, as the root of a cgroup namespace with a mount of its own,
+ * so that no other test or program is in the way.
  */
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <ftw.h>
 #include <linux/limits.h>
 #include <mntent.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,6 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -30,7 +34,8 @@
 #include <cmocka.h>
 
 static char tree_mount[PATH_MAX]; /* where cgroup2 is mounted */
-static char tree_top[64];         /* our group's path beneath it */
+static char
+	tree_top[64]; /* our group's path beneath it; "" once we are inside */
 
 /* For code that runs in a child, which cmocka's assertions must not leave. */
 #define CHECK(x)                                                             \
@@ -77,7 +82,7 @@ static void tree_unmake(const char *name)
 	assert_true(i < 1000);
 }
 
-static uint64_t tree_id(const char *name)
+static inline uint64_t tree_id(const char *name)
 {
 	struct stat st;
 
@@ -85,7 +90,8 @@ static uint64_t tree_id(const char *name)
 	return st.st_ino;
 }
 
-static void tree_set(const char *name, const char *xattr, const char *value)
+static inline void tree_set(const char *name, const char *xattr,
+			    const char *value)
 {
 	assert_int_equal(
 		setxattr(tree_dir(name), xattr, value, strlen(value), 0), 0);
@@ -173,6 +179,7 @@ static inline pid_t tree_spawn(const char *name)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		tree_enter(name);
 		CHECK(write(fds[1], "", 1) == 1);
 		for (;;)
@@ -207,6 +214,39 @@ static inline void tree_in_child(void (*f)(void *), void *arg)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+}
+
+/* The root of the tree, and of the mount, is from now on our group. */
+static void tree_inside(void)
+{
+	tree_enter("");
+	CHECK(unshare(CLONE_NEWCGROUP | CLONE_NEWNS) == 0);
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(umount2(tree_mount, MNT_DETACH) == 0);
+	CHECK(mount("cgroup2", tree_mount, "cgroup2", 0, NULL) == 0);
+	tree_top[0] = '\0';
+}
+
+/* The body of main(): `run` runs the tests in there.  Without the means it says
+ * which and skips. */
+static int tree_main(int (*run)(void))
+{
+	const char *missing = tree_create();
+	int status;
+	pid_t pid;
+
+	if (missing != NULL) {
+		printf("1..0 # SKIP %s\n", missing);
+		return 0;
+	}
+	pid = fork();
+	if (pid == 0) {
+		tree_inside();
+		exit(run());
+	}
+	waitpid(pid, &status, 0);
+	tree_remove();
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 #endif

@@ -89,7 +89,7 @@ static void test_longest(void **state)
 	text[4 + LIMIT_CGROUP_PATH] = '\n';
 	assert_int_equal(
 		proc_cgroup_parse(text, 5 + LIMIT_CGROUP_PATH, &path, &n),
-		-EINVAL);
+		-ENAMETOOLONG);
 }
 
 static void test_foreign(void **state)
