@@ -59,6 +59,7 @@ static int setup(void **state)
 	mail_init(&t.mail, &t.pool);
 	children_init(&t.all, t.loop, RLIM_INFINITY);
 	t.all.grace = .2;
+	memset(&t.exec, 0xa5, sizeof(t.exec));
 	exec_init(&t.exec, &t.all, on_line);
 	*state = &t;
 	return 0;
