@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <math.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "io/socket.h"
 #include "tools/endpoint.h"
 #include "tools/maildir.h"
+#include "tools/sink.h"
 #include "tools/sink_session.h"
 
 /*
@@ -32,6 +34,7 @@
 
 struct options {
 	const char *address;
+	bool stdio;          /* instead */
 	const char *maildir; /* NULL: discard */
 	const char *reply;   /* NULL: by the delivery */
 	double delay;
@@ -50,8 +53,10 @@ static void usage(FILE *to)
 {
 	fprintf(to,
 		"usage: " PROGRAM " [OPTION]... ADDRESS\n"
+		"       " PROGRAM " [OPTION]... --stdio\n"
 		"Receives mails by QMQP on ADDRESS: /PATH, @NAME, IP[:PORT], "
-		"[IP6]:PORT\nor HOST[:PORT] (port 628).\n\n"
+		"[IP6]:PORT\nor HOST[:PORT] (port 628), or one on stdin, "
+		"answered on stdout.\n\n"
 		"  --maildir DIR     deliver to this Maildir, made if absent; "
 		"without it\n"
 		"                    mails are thrown away\n"
@@ -117,6 +122,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{"reply", required_argument, NULL, 'r'},
 		{"delay", required_argument, NULL, 'd'},
 		{"max-size", required_argument, NULL, 's'},
+		{"stdio", no_argument, NULL, 'i'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -137,6 +143,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case 's':
 			r = parse_size(optarg, &o->max_size);
 			break;
+		case 'i':
+			o->stdio = true;
+			break;
 		case 'h':
 			usage(stdout);
 			return 1;
@@ -147,11 +156,11 @@ static int parse_options(int argc, char **argv, struct options *o)
 			r = -EINVAL;
 		}
 	}
-	if (r == 0 && optind != argc - 1) {
+	if (r == 0 && optind != argc - (o->stdio ? 0 : 1)) {
 		usage(stderr);
 		r = -EINVAL;
 	}
-	if (r == 0)
+	if (r == 0 && !o->stdio)
 		o->address = argv[optind];
 	return r;
 }
@@ -260,6 +269,39 @@ static void serve(struct server *s)
 	block_pool_deinit(&s->sink.pool);
 }
 
+/* On -errno the complaint is on stderr. */
+static int run_server(struct server *s, const char *address)
+{
+	int r;
+
+	s->sink.loop = ev_loop_new(EVFLAG_NOENV);
+	if (s->sink.loop == NULL) {
+		fprintf(stderr, PROGRAM ": cannot make an event loop\n");
+		return -ENOMEM;
+	}
+	/* Before anybody may learn that we listen, and send one. */
+	start_signals(s);
+	r = start_listening(s, address);
+	if (r == 0)
+		serve(s);
+	ev_signal_stop(s->sink.loop, &s->term);
+	ev_signal_stop(s->sink.loop, &s->intr);
+	ev_loop_destroy(s->sink.loop);
+	return r;
+}
+
+static int run_stdio(struct sink *sink)
+{
+	int r = sink_serve_stdio(sink);
+
+	block_pool_deinit(&sink->pool);
+	if (r < 0)
+		fprintf(stderr, PROGRAM ": stdio: %s\n",
+			r == -ENODATA ? "the request ended early"
+				      : strerror(-r));
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {.max_size = LIMIT_MAX_SIZE_DEFAULT};
@@ -284,19 +326,7 @@ int main(int argc, char **argv)
 	s.sink.on_closed = on_closed;
 	list_init(&s.sink.sessions);
 	block_pool_init(&s.sink.pool);
-	s.sink.loop = ev_loop_new(EVFLAG_NOENV);
-	if (s.sink.loop == NULL) {
-		fprintf(stderr, PROGRAM ": cannot make an event loop\n");
-		return EXIT_FAILURE;
-	}
-	/* Before anybody may learn that we listen, and send one. */
-	start_signals(&s);
-	r = start_listening(&s, o.address);
-	if (r == 0)
-		serve(&s);
-	ev_signal_stop(s.sink.loop, &s.term);
-	ev_signal_stop(s.sink.loop, &s.intr);
-	ev_loop_destroy(s.sink.loop);
+	r = o.stdio ? run_stdio(&s.sink) : run_server(&s, o.address);
 	maildir_close(&maildir);
 	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

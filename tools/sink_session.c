@@ -2,9 +2,7 @@
 #include "tools/sink_session.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
@@ -12,7 +10,7 @@
 #include "proto/mail.h"
 #include "proto/qmqp_reply.h"
 #include "proto/qmqp_request.h"
-#include "tools/maildir.h"
+#include "tools/sink.h"
 
 /* How long a client may take for its answer, which any socket holds. */
 #define ANSWER_TIME 30
@@ -119,36 +117,6 @@ static void start_answer(struct session *s)
 	answer(s);
 }
 
-static void set_reply(struct session *s, char letter, const char *text)
-{
-	s->reply_size = qmqp_reply_print(s->reply, letter, text, strlen(text));
-}
-
-/* Delivers the whole mail and sets the reply. */
-static void deliver(struct session *s)
-{
-	char name[MAILDIR_NAME_MAX], text[LIMIT_REPLY];
-	struct sink *sink = s->sink;
-	int r = 0;
-
-	if (sink->maildir != NULL)
-		r = maildir_deliver(sink->maildir, &s->mail, name);
-	if (r < 0) {
-		snprintf(text, sizeof(text), "cannot store the mail: %s",
-			 strerror(-r));
-		set_reply(s, 'Z', text);
-	} else if (sink->reply != NULL) {
-		set_reply(s, sink->reply[0], sink->reply + 1);
-	} else if (sink->maildir != NULL) {
-		snprintf(text, sizeof(text), "ok %s", name);
-		set_reply(s, 'K', text);
-	} else {
-		set_reply(s, 'K', "ok");
-	}
-	/* Nobody needs the memory during the delay. */
-	mail_deinit(&s->mail);
-}
-
 /* May free `s`. */
 static void handle(struct session *s, enum qmqp_request_result result)
 {
@@ -158,12 +126,13 @@ static void handle(struct session *s, enum qmqp_request_result result)
 	}
 	want(s, 0);
 	if (result != QMQP_REQUEST_DONE) {
-		set_reply(s, result == QMQP_REQUEST_MEMORY ? 'Z' : 'D',
-			  qmqp_request_strerror(result));
+		s->reply_size = sink_refuse(result, s->reply);
 		start_answer(s);
 		return;
 	}
-	deliver(s);
+	s->reply_size = sink_deliver(s->sink, &s->mail, s->reply);
+	/* Nobody needs the memory during the delay. */
+	mail_deinit(&s->mail);
 	if (s->sink->delay > 0.) {
 		s->state = DELAY;
 		set_timer(s, s->sink->delay);

@@ -3,18 +3,38 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 
+#include "base/limits.h"
+#include "io/child.h"
 #include "lua/action_class.h"
+#include "lua/command.h"
+#include "relay/exec.h"
 
-void delivery_init(struct delivery *d, struct ev_loop *loop)
+/* Apart from struct delivery, because most mails do without. */
+struct program {
+	struct exec exec;
+	struct delivery *delivery; /* borrowed: its owner */
+};
+
+void delivery_init(struct delivery *d, struct children *children,
+		   delivery_stderr_fn *on_stderr)
 {
-	*d = (struct delivery){.loop = loop};
-	qmqp_client_init(&d->client, loop);
+	*d = (struct delivery){
+		.loop = children->loop,
+		.children = children,
+		.on_stderr = on_stderr,
+	};
+	qmqp_client_init(&d->client, d->loop);
 }
 
 void delivery_deinit(struct delivery *d)
 {
 	qmqp_client_deinit(&d->client);
+	if (d->program != NULL)
+		exec_deinit(&d->program->exec);
+	free(d->program);
+	d->program = NULL;
 	d->on_done = NULL;
 }
 
@@ -68,6 +88,8 @@ const char *delivery_step(const struct delivery *d)
 {
 	const struct qmqp_client *c = &d->client;
 
+	if (d->action->type == ACTION_EXEC)
+		return "exec";
 	if (!c->connected)
 		return "connect";
 	return qmqp_client_all_sent(c) ? "reply" : "send";
@@ -111,6 +133,49 @@ static void on_client_done(struct qmqp_client *c, int err)
 	d->on_done(d); /* may free d */
 }
 
+static void on_program_line(struct exec *x, const char *line, size_t size)
+{
+	struct program *p = container_of(x, struct program, exec);
+
+	p->delivery->on_stderr(p->delivery, line, size);
+}
+
+static void on_program_done(struct exec *x, int err)
+{
+	struct delivery *d = container_of(x, struct program, exec)->delivery;
+
+	if (err == 0)
+		d->verdict = x->verdict;
+	else
+		fail(d, "exec", 0, "timeout");
+	d->on_done(d); /* may free d */
+}
+
+/* Returns true if it cannot be started: the verdict is set. */
+static bool try_exec(struct delivery *d)
+{
+	const struct action *a = d->action;
+	const struct exec_spec spec = {
+		.program = a->command->argv[0],
+		.argv = a->command->argv,
+		.envp = a->command->envp,
+		.raw = a->raw,
+		.timeout = a->timeout > 0. ? a->timeout : LIMIT_ACTION_TIMEOUT,
+	};
+	int r = -ENOMEM;
+
+	d->program = malloc(sizeof(*d->program));
+	if (d->program != NULL) {
+		d->program->delivery = d;
+		exec_init(&d->program->exec, d->children, on_program_line);
+		r = exec_start(&d->program->exec, &spec, d->mail,
+			       on_program_done);
+	}
+	if (r < 0)
+		fail(d, "exec", r, "internal server error");
+	return r < 0;
+}
+
 bool delivery_start(struct delivery *d, const struct action *action,
 		    const struct mail *mail, ev_tstamp until,
 		    delivery_done_fn *on_done)
@@ -126,6 +191,8 @@ bool delivery_start(struct delivery *d, const struct action *action,
 		return true;
 	case ACTION_CONNECT:
 		return try_connect(d);
+	case ACTION_EXEC:
+		return try_exec(d);
 	}
 	assert(false);
 	return true;
@@ -139,7 +206,9 @@ bool delivery_is_committed(const struct delivery *d)
 
 const char *delivery_target(const struct delivery *d, char *buf, size_t size)
 {
-	if (d->action == NULL || d->action->type != ACTION_CONNECT)
+	if (d->action == NULL || d->action->type == ACTION_VERDICT)
 		return NULL;
+	if (d->action->type == ACTION_EXEC)
+		return d->action->command->argv[0];
 	return sockaddr_print(&d->action->to->v[d->address], buf, size);
 }

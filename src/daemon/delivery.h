@@ -16,12 +16,19 @@
 #include "relay/verdict.h"
 
 struct action;
+struct children;
 struct delivery;
 struct mail;
+struct program;
 
 /* Runs exactly once after a start that returned false, from the loop.  The callee
  * may free the object d is embedded in. */
 typedef void delivery_done_fn(struct delivery *d);
+
+/* Runs, from the loop, for a line that a program wrote to stderr.  Must leave d
+ * alone. */
+typedef void delivery_stderr_fn(struct delivery *d, const char *line,
+				size_t size);
 
 struct delivery {
 	struct verdict verdict;
@@ -30,7 +37,10 @@ struct delivery {
 
 	/* private */
 	struct ev_loop *loop;
+	struct children *children; /* borrowed until deinit */
+	delivery_stderr_fn *on_stderr;
 	struct qmqp_client client;
+	struct program *program;     /* owned; NULL unless one is executed */
 	const struct action *action; /* borrowed until done */
 	const struct mail *mail;     /* borrowed until done */
 	size_t address;              /* which of the action's is tried */
@@ -39,14 +49,15 @@ struct delivery {
 };
 
 /* Cannot fail, acquires nothing. */
-void delivery_init(struct delivery *d, struct ev_loop *loop);
+void delivery_init(struct delivery *d, struct children *children,
+		   delivery_stderr_fn *on_stderr);
 
 /* Abandons it without calling back.  Idempotent. */
 void delivery_deinit(struct delivery *d);
 
 /*
  * Starts; the mail is sealed.  `until` is when a server's reply must be there (the
- * loop's clock).  Returns true if d->verdict is known already: then on_done does
+ * loop's clock); a program has the action's own time.  Returns true if d->verdict is known already: then on_done does
  * not run.
  */
 MUSTCHECK bool delivery_start(struct delivery *d, const struct action *action,
@@ -59,7 +70,8 @@ bool delivery_is_committed(const struct delivery *d);
 /* The step it is at, or failed at, for the log. */
 const char *delivery_step(const struct delivery *d);
 
-/* What the mail is given to, printed into `buf`; NULL if there is nothing. */
+/* What the mail is given to, perhaps printed into `buf`; NULL if there is
+ * nothing. */
 const char *delivery_target(const struct delivery *d, char *buf, size_t size);
 
 #endif

@@ -179,6 +179,7 @@ int instance_init(struct instance *i)
 	if (i->loop == NULL)
 		return -ENOMEM;
 	logger_start(&i->logger, i->loop, &i->log);
+	children_init(&i->children, i->loop, RLIM_INFINITY);
 	timeout_queue_init(&i->receiving, i->loop, session_on_receive_timeout);
 	timeout_queue_init(&i->draining, i->loop, session_on_drain_timeout);
 	timeout_queue_set(&i->draining, LIMIT_DRAIN_TIME);
@@ -226,6 +227,7 @@ void instance_deinit(struct instance *i)
 		resolver_free(i->resolver);
 		i->resolver = NULL;
 		clients_deinit(&i->clients);
+		children_deinit(&i->children);
 		hangup_deinit(&i->hangup);
 		timeout_queue_deinit(&i->receiving);
 		timeout_queue_deinit(&i->draining);

@@ -20,6 +20,7 @@
 #include "daemon/complaint.h"
 #include "daemon/logger.h"
 #include "daemon/timeout_queue.h"
+#include "io/child.h"
 #include "io/hangup.h"
 #include "io/systemd.h"
 #include "lua/config.h"
@@ -40,6 +41,7 @@ struct instance {
 	/* what sessions share */
 	struct block_pool blocks;
 	struct hangup hangup;
+	struct children children;
 	struct clients clients;
 	struct list sessions;           /* of all */
 	struct timeout_queue receiving; /* sessions by their last byte */

@@ -113,6 +113,7 @@ static void raise_descriptors(struct instance *i)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
+	i->children.nofile = limit.rlim_cur;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 &&
 	    getrlimit(RLIMIT_NOFILE, &limit) < 0)

@@ -136,3 +136,13 @@ void mail_log_error(const struct session *s, const struct buffer *error)
 		}
 	}
 }
+
+void mail_log_stderr(const struct session *s, const char *line, size_t size)
+{
+	struct log_line log;
+
+	log_line_init(&log);
+	add_id(&log, s);
+	log_line_quoted(&log, "stderr", line, size);
+	log_line_end(&s->instance->log, &log);
+}

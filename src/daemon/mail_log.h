@@ -4,6 +4,8 @@
 
 /* The line of the log that tells what became of a mail. */
 
+#include <stddef.h>
+
 struct buffer;
 struct session;
 struct verdict;
@@ -18,5 +20,8 @@ void mail_log(const struct session *s, const struct verdict *v,
 
 /* Logs why a handler failed: a message and a traceback, line by line. */
 void mail_log_error(const struct session *s, const struct buffer *error);
+
+/* Logs a line that a program wrote to stderr while it had the mail. */
+void mail_log_stderr(const struct session *s, const char *line, size_t size);
 
 #endif

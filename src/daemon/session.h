@@ -26,6 +26,7 @@
 #include "io/peer.h"
 
 struct client;
+struct delivery;
 struct instance;
 struct listener;
 struct socket_address;
@@ -101,6 +102,9 @@ void session_drain(struct session *s);
 
 /* HANDLE: asks the script.  The session may be gone afterwards. */
 void session_handle(struct session *s);
+
+/* A program that has the mail wrote a line to stderr. */
+void session_on_stderr(struct delivery *d, const char *line, size_t size);
 
 /* The handler has waited for too long. */
 void session_on_deadline(struct ev_loop *loop, ev_timer *w, int revents);

@@ -51,6 +51,13 @@ static void on_delivered(struct delivery *d)
 	delivered(container_of(d, struct transaction, delivery)->session);
 }
 
+void session_on_stderr(struct delivery *d, const char *line, size_t size)
+{
+	struct transaction *t = container_of(d, struct transaction, delivery);
+
+	mail_log_stderr(t->session, line, size);
+}
+
 /* What the Received header says of the client; nothing is known on TCP. */
 static const char *print_received(const struct peer *p, char *buf, size_t size)
 {

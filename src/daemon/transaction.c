@@ -24,7 +24,7 @@ struct transaction *transaction_new(struct session *s)
 	mail_context_init(&t->handler.mail, &t->mail, &s->peer, s->remote,
 			  s->fd);
 	handler_init(&t->handler, i->vm);
-	delivery_init(&t->delivery, i->loop);
+	delivery_init(&t->delivery, &i->children, session_on_stderr);
 	hangup_watch_init(&t->hangup, &i->hangup);
 	ev_init(&t->deadline, session_on_deadline);
 	return t;

@@ -148,6 +148,7 @@ static void start_dying(struct child *c, double grace)
 	c->owner = NULL;
 	c->grace = grace - first;
 	list_append(&c->all->dying, &c->dying);
+	ev_now_update(c->all->loop);
 	ev_timer_set(&c->look, first, LIMIT_CHILD_LOOK);
 	ev_timer_start(c->all->loop, &c->look);
 }

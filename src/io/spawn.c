@@ -10,21 +10,6 @@
 
 #include "base/fd.h"
 
-/* The child gets its ends on 0-2 one after the other, so none may be there. */
-static int move_up(int *fd)
-{
-	int r;
-
-	if (*fd > STDERR_FILENO)
-		return 0;
-	r = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	if (r < 0)
-		return -errno;
-	fd_close(fd);
-	*fd = r;
-	return 0;
-}
-
 /* `ours` is the index of our end: 0 reads, 1 writes.  O_NONBLOCK belongs to the
  * open file description, of which each end has its own. */
 static int open_pipe(int ours, int *ret_ours, int *ret_theirs)
@@ -34,10 +19,8 @@ static int open_pipe(int ours, int *ret_ours, int *ret_theirs)
 	r = pipe2(ends, O_CLOEXEC);
 	if (r < 0)
 		return -errno;
-	r = move_up(&ends[!ours]);
-	if (r == 0 && fcntl(ends[ours], F_SETFL, O_NONBLOCK) < 0)
+	if (fcntl(ends[ours], F_SETFL, O_NONBLOCK) < 0) {
 		r = -errno;
-	if (r < 0) {
 		fd_close(&ends[0]);
 		fd_close(&ends[1]);
 		return r;
@@ -68,6 +51,8 @@ static int set_attributes(posix_spawnattr_t *attr)
 	return r;
 }
 
+/* Stdin first: if we have no stdio ourselves, its pipe is the one that took the
+ * free numbers, and no other end can be overwritten. */
 static int set_files(posix_spawn_file_actions_t *files, const int fds[3])
 {
 	int r = 0;

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "base/limits.h"
+#include "lua/command.h"
 #include "lua/options.h"
 
 #define CLASS "qrelay.action"
@@ -84,6 +85,42 @@ int action_class_connect(lua_State *L)
 	lua_insert(L, -2);
 	lua_setiuservalue(L, -2, 1); /* the address lives as long */
 	return 1;
+}
+
+/* (mail, PROGRAM, ARG... [, OPTIONS]): a table is the options, and the last. */
+static int push_exec(lua_State *L, const char *name, bool raw)
+{
+	static const char *const names[] = {"env", "timeout", NULL};
+	const struct command *command;
+	struct action *a;
+	double timeout;
+	int options;
+
+	luaL_argcheck(L, lua_gettop(L) > 1, 2, "the program is missing");
+	if (lua_gettop(L) < 3 || !lua_istable(L, -1))
+		lua_pushnil(L);
+	options = lua_gettop(L);
+	options_check(L, options, name, names);
+	timeout = options_seconds(L, options, name, "timeout",
+				  LIMIT_ACTION_TIMEOUT, 0);
+	command = command_push(L, name, 2, options);
+	a = push(L, ACTION_EXEC, name);
+	a->command = command;
+	a->raw = raw;
+	a->timeout = timeout;
+	lua_insert(L, -2);
+	lua_setiuservalue(L, -2, 1); /* the command lives as long */
+	return 1;
+}
+
+int action_class_exec(lua_State *L)
+{
+	return push_exec(L, "exec", false);
+}
+
+int action_class_exec_raw(lua_State *L)
+{
+	return push_exec(L, "exec_raw", true);
 }
 
 static int l_tostring(lua_State *L)

@@ -8,13 +8,17 @@
  */
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "lua/address_class.h"
 #include "relay/verdict.h"
 
+struct command;
+
 enum action_type {
 	ACTION_VERDICT, /* discard, reject, defer */
 	ACTION_CONNECT,
+	ACTION_EXEC, /* exec, exec_raw */
 };
 
 struct action {
@@ -27,6 +31,10 @@ struct action {
 	/* ACTION_CONNECT */
 	const struct address_list *to; /* the object's user value */
 	double connect_timeout;        /* seconds, each address */
+
+	/* ACTION_EXEC */
+	const struct command *command; /* the object's user value */
+	bool raw;
 };
 
 void action_class_open(lua_State *L);
@@ -36,11 +44,14 @@ const struct action *action_class_test(lua_State *L, int index);
 
 /*
  * Methods of the mail object; the mail is argument 1 and not looked at.
- * l_connect(mail, ADDRESS [, {timeout=, connect_timeout=}]), the others
+ * l_connect(mail, ADDRESS [, {timeout=, connect_timeout=}]),
+ * exec(mail, PROGRAM, ARG... [, {env=, timeout=}]), exec_raw the same, the others
  * (mail [, TEXT]).
  */
 int action_class_connect(lua_State *L);
 int action_class_discard(lua_State *L);
+int action_class_exec(lua_State *L);
+int action_class_exec_raw(lua_State *L);
 int action_class_reject(lua_State *L);
 int action_class_defer(lua_State *L);
 

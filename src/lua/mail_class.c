@@ -249,6 +249,18 @@ static int l_defer(lua_State *L)
 	return action_class_defer(L);
 }
 
+static int l_exec(lua_State *L)
+{
+	mail_class_check(L, 1);
+	return action_class_exec(L);
+}
+
+static int l_exec_raw(lua_State *L)
+{
+	mail_class_check(L, 1);
+	return action_class_exec_raw(L);
+}
+
 /* ---- the class ---- */
 
 static const struct attribute {
@@ -322,6 +334,8 @@ void mail_class_open(lua_State *L)
 		{"discard", l_discard},
 		{"reject", l_reject},
 		{"defer", l_defer},
+		{"exec", l_exec},
+		{"exec_raw", l_exec_raw},
 		{NULL, NULL},
 	};
 	static const luaL_Reg metamethods[] = {

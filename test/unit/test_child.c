@@ -12,12 +12,22 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/fd.h"
 #include "io/child.h"
 #include "processes.h"
+
+/* In place of the C library's, so that it can fail. */
+static int pidfd_errno;
+
+int pidfd_open(pid_t pid, unsigned flags)
+{
+	errno = pidfd_errno;
+	return errno != 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, flags);
+}
 
 struct test {
 	struct ev_loop *loop;
@@ -303,8 +313,7 @@ static void test_cannot_start(void **state)
 	free(big);
 }
 
-/* Whichever descriptor is the one too many, also the pidfd of a child that runs
- * already. */
+/* Whichever descriptor is the one too many. */
 static void test_no_descriptors(void **state)
 {
 	char *argv[] = {"/bin/sleep", "100", NULL};
@@ -336,33 +345,51 @@ static void test_no_descriptors(void **state)
 	assert_int_equal(started, 2);
 }
 
-/* A daemon that was started without stdio gets its pipes there. */
+/* The program runs already. */
+static void test_no_pidfd(void **state)
+{
+	struct test *t = *state;
+	char *argv[] = {"/bin/sleep", "100", NULL};
+
+	pidfd_errno = ENFILE;
+	assert_int_equal(start_program(t, argv, env), -ENFILE);
+	pidfd_errno = 0;
+	assert_int_equal(t->fds[0], -1);
+	await_gone(t);
+	assert_true(no_children());
+}
+
+/* A daemon that was started without (some of) stdio gets its pipes there. */
 static void test_closed_stdio(void **state)
 {
 	struct test *t = *state;
 	char *argv[] = {"/bin/sh", "-c", "read x; echo $x; echo e >&2", NULL};
-	int saved[3], r;
-	char out[16], err[16];
 
-	for (int i = 0; i < 3; i++) {
-		saved[i] = fcntl(i, F_DUPFD_CLOEXEC, 100);
-		close(i);
+	for (int closed = 1; closed < 8; closed++) {
+		char out[16] = "", err[16] = "";
+		int saved[3], r;
+
+		for (int i = 0; i < 3; i++) {
+			saved[i] = fcntl(i, F_DUPFD_CLOEXEC, 100);
+			if (closed & 1 << i)
+				close(i);
+		}
+		r = start_program(t, argv, env);
+		if (r == 0 && write(t->fds[0], "abc\n", 4) == 4) {
+			(void)read_text(t->fds[1], out, sizeof(out));
+			(void)read_text(t->fds[2], err, sizeof(err));
+			run_until(t->loop, &t->exited);
+		}
+		close_fds(t);
+		for (int i = 0; i < 3; i++) {
+			dup2(saved[i], i);
+			close(saved[i]);
+		}
+		assert_int_equal(r, 0);
+		assert_string_equal(out, "abc\n");
+		assert_string_equal(err, "e\n");
+		assert_true(t->exited);
 	}
-	r = start_program(t, argv, env);
-	if (r == 0 && write(t->fds[0], "abc\n", 4) == 4) {
-		(void)read_text(t->fds[1], out, sizeof(out));
-		(void)read_text(t->fds[2], err, sizeof(err));
-		run_until(t->loop, &t->exited);
-	}
-	close_fds(t);
-	for (int i = 0; i < 3; i++) {
-		dup2(saved[i], i);
-		close(saved[i]);
-	}
-	assert_int_equal(r, 0);
-	assert_string_equal(out, "abc\n");
-	assert_string_equal(err, "e\n");
-	assert_true(t->exited);
 }
 
 static void test_sigchld_ignored(void **state)
@@ -515,6 +542,7 @@ int main(void)
 		TEST(test_nofile),
 		TEST(test_cannot_start),
 		TEST(test_no_descriptors),
+		TEST(test_no_pidfd),
 		TEST(test_closed_stdio),
 		TEST(test_sigchld_ignored),
 		TEST(test_abandon),

@@ -59,6 +59,7 @@ static int setup(void **state)
 	mail_init(&t.mail, &t.pool);
 	children_init(&t.all, t.loop, RLIM_INFINITY);
 	t.all.grace = .2;
+	memset(&t.exec, 0xa5, sizeof(t.exec));
 	exec_init(&t.exec, &t.all, on_line);
 	*state = &t;
 	return 0;
@@ -453,7 +454,6 @@ static void test_timeout(void **state)
 	run(t, true, "echo text; sleep 100");
 	assert_int_equal(t->err, -ETIMEDOUT);
 	assert_true(now() - start_time >= .1);
-	assert_false(list_empty(&t->all.dying));
 	run(t, false, "trap '' TERM; printf 'a\\nb' >&2; while :; do :; done");
 	assert_int_equal(t->err, -ETIMEDOUT);
 	assert_string_equal(t->lines, "a\nb\n");
