@@ -178,3 +178,23 @@ end""")
     q.sighup()
     q.wait_message('reloaded')
     assert q.submit() == b'Kdiscarded'
+
+
+@pytest.mark.parametrize('code', [
+    "error(('x'):rep(2000000))", "error(('\\n'):rep(2000000))",
+    "print(('x'):rep(2000000))", "print(('\\xff'):rep(2000000))",
+    "m[('x'):rep(2000000)] = 1", "m.sender = ('x'):rep(2000000)",
+    "m.account = ('x'):rep(2000000)", "m:connect(('x'):rep(2000000))",
+    "qmqp_resolve(('x'):rep(2000000))",
+    "m:insert_header('A', ('x'):rep(2000000))",
+    "return m:reject(('x'):rep(2000000))"])
+def test_huge_texts(qrelay, code):
+    """What is logged of a huge text costs no more than what is kept."""
+    q = qrelay(handler=f"""if m.sender == 'ok@x' then return m:discard() end
+{code}""")
+    q.submit(sender=b'ok@x')
+    before = q.cpu()
+    assert q.submit(timeout=60)[:1] in (b'Z', b'D')
+    assert q.submit(sender=b'ok@x') == b'Kdiscarded'
+    q.mails(3)
+    assert q.cpu() - before < 1.5
