@@ -211,7 +211,7 @@ class Daemon:
         return [logline.parse(line) for line in self.log_lines()
                 if logline.is_mail(line)]
 
-    def mails(self, n, settle=0.1):
+    def mails(self, n, settle=0.05):
         """Exactly n mails are logged: wait for them, then for more."""
         wait_until(lambda: len(self.peek_mails()) >= n,
                    f'{n} mails are logged ({self.output()[-1500:]})')
@@ -257,12 +257,12 @@ class Daemon:
         came and went may still wait to be accepted."""
         same = 0
         end = time.monotonic() + slow(10)
-        while same < 8:
+        while same < 6:
             fds = self.fds_now()
             same = same + 1 if len(fds) == len(before) else 0
             if time.monotonic() > end:
                 assert fds == before
-            time.sleep(0.015)
+            time.sleep(0.01)
 
     def rss(self):
         """Resident bytes."""
