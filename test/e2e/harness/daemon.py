@@ -202,9 +202,10 @@ class Daemon:
         return self.raw_log().split(b'\n')[:-1]
 
     def messages(self):
-        """The lines that are not a mail's, as text."""
+        """The lines that are neither a mail's nor valgrind's, as text."""
         return [line.decode(errors='replace') for line in self.log_lines()
-                if not logline.is_mail(line) and not line.startswith(b'==')]
+                if not logline.is_mail(line) and
+                not re.match(rb'(==|--)[0-9]+\1', line)]
 
     def peek_mails(self):
         """The mails logged so far; each line must be well-formed."""
