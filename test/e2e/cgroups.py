@@ -2,6 +2,7 @@
 """Real control groups for the tests, clients that live in them, and daemons
 that see less than root does."""
 import contextlib
+import ctypes
 import itertools
 import os
 import pathlib
@@ -93,6 +94,11 @@ def tree(root):
     made.remove()
 
 
+def die_with_parent():
+    libc = ctypes.CDLL(None)
+    libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def needs_exit_info():
     return pytest.mark.skipif(
         kernel() < (6, 16), reason='what was reaped is kept since Linux 6.16')
@@ -110,6 +116,7 @@ class Submitter:
         self.pid = os.fork()
         if self.pid == 0:
             try:
+                die_with_parent()
                 tree.enter(group)
                 if prepare:
                     prepare()

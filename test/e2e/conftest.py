@@ -19,7 +19,15 @@ def pytest_configure(config):
         config.addinivalue_line('markers', line)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    first = set()
+    for item in items:      # one set of parameters is enough there
+        if item.get_closest_marker('valgrind') and \
+                item.function in first:
+            item.own_markers = [m for m in item.own_markers
+                                if m.name != 'valgrind']
+        first.add(item.function)
     if 'long' in (config.option.markexpr or ''):
         return
     kept = [i for i in items if not i.get_closest_marker('long')]

@@ -19,6 +19,7 @@ def test_order_and_values(qrelay, server):
     q = qrelay(handler="m.account = 'acme'\n"
                f"return m:connect('{s.address}')")
     q.submit(b'x' * 1834, b'a@x.org', (b'b@y.org', b'c@z'))
+    q.mail()
     line, = [x for x in q.log_lines() if logline.is_mail(x)]
     expected = (
         rb'id=[0-9a-f-]+ listener=%s pid=%d uid=%d gid=%d account=acme '

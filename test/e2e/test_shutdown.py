@@ -21,7 +21,6 @@ def exit_time(q, timeout=15):
 
 
 @BOTH
-@pytest.mark.valgrind
 def test_idle(qrelay, sig):
     q = qrelay()
     q.submit()
@@ -31,6 +30,7 @@ def test_idle(qrelay, sig):
 
 
 @BOTH
+@pytest.mark.valgrind
 def test_mail_in_flight_finishes(qrelay, server, sig):
     s = server(lambda c: (c.read_request(), time.sleep(0.5),
                           c.answer(b'Kok')))

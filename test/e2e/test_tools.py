@@ -8,7 +8,7 @@ import time
 
 import pytest
 from harness.env import SENDMAIL, SINK, free_port, slow, wait_until
-from harness.qmqp import MESSAGE, Client, netstring, request
+from harness.qmqp import MESSAGE, RCPT, SENDER, Client, netstring, request
 from harness.server import answering
 
 pytestmark = pytest.mark.skipif(
@@ -58,6 +58,12 @@ def delivered(maildir):
     return sorted(pathlib.Path(maildir, 'new').iterdir())
 
 
+def as_delivered(message, sender=SENDER, rcpts=(RCPT,)):
+    """What a file in new/ holds: the envelope stands above the message."""
+    return (b'Return-Path: <%s>\n' % sender +
+            b''.join(b'Delivered-To: %s\n' % r for r in rcpts) + message)
+
+
 # ---- qrelay-sink ----
 
 def test_sink_default(sink):
@@ -84,8 +90,25 @@ def test_sink_maildir(sink, folder):
     # there once K has been said
     assert {p.name for p in maildir.iterdir()} == {'new', 'cur', 'tmp'}
     new, = delivered(maildir)
-    assert new.read_bytes() == MESSAGE
+    assert new.read_bytes() == as_delivered(MESSAGE)
     assert not list((maildir / 'tmp').iterdir())
+
+
+@pytest.mark.parametrize('message, eol, extra', [
+    (b' folded?\n', b'\n', b'\n'), (b'A: b\r\n\r\n', b'\r\n', b''),
+    (b'', b'\n', b'')])
+def test_sink_maildir_envelope(sink, folder, message, eol, extra):
+    """Bounces, several recipients, CRLF, a message that starts with a
+    space: the message itself is never changed."""
+    maildir = folder / 'Maildir'
+    path = sink('--maildir', str(maildir))
+    rcpts = (b'a@x', b'root', b'"q q"@x')
+    with Client(path) as c:
+        assert c.send(request(message, b'', rcpts)).reply()[:1] == b'K'
+    new, = delivered(maildir)
+    assert new.read_bytes() == as_delivered(
+        extra + message, b'', rcpts).replace(b'\n', eol) \
+        .replace(b'\r\r\n', b'\r\n')
 
 
 def test_sink_maildir_many(sink, folder):
@@ -97,7 +120,7 @@ def test_sink_maildir_many(sink, folder):
         assert c.reply()[:1] == b'K'
         c.close()
     assert sorted(p.read_bytes() for p in delivered(maildir)) == \
-        sorted(messages)
+        sorted(map(as_delivered, messages))
 
 
 def test_sink_maildir_cannot_write(sink, folder):
@@ -134,7 +157,9 @@ def test_sink_delay(sink):
 
 
 @pytest.mark.parametrize('data', [b'x', b'05:hello,', netstring(b'3:abc,'),
-                                  request()[:-1] + b';'])
+                                  request()[:-1] + b';',
+                                  request(rcpts=(b'a\nX: y@z',)),
+                                  request(sender=b'a\nX: y@z')])
 def test_sink_bad_input(sink, folder, data):
     maildir = folder / 'Maildir'
     path = sink('--maildir', str(maildir))
@@ -267,6 +292,7 @@ def test_through_the_daemon(qrelay, sink, folder):
     assert r.returncode == 0, r.stderr
     new, = delivered(folder / 'Maildir')
     assert re.fullmatch(
+        rb'Return-Path: <a@x>\nDelivered-To: b@y\n'
         rb'X-Test: yes\nReceived: from PID=\d+ UID=%d with QMQP\n' %
         os.geteuid() + re.escape(MESSAGE), new.read_bytes())
     assert q.mail()['verdict'] == b'K'

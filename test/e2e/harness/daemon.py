@@ -202,16 +202,17 @@ class Daemon:
         return self.raw_log().split(b'\n')[:-1]
 
     def messages(self):
-        """The lines that are not a mail's, as text."""
+        """The lines that are neither a mail's nor valgrind's, as text."""
         return [line.decode(errors='replace') for line in self.log_lines()
-                if not logline.is_mail(line) and not line.startswith(b'==')]
+                if not logline.is_mail(line) and
+                not re.match(rb'(==|--)[0-9]+\1', line)]
 
     def peek_mails(self):
         """The mails logged so far; each line must be well-formed."""
         return [logline.parse(line) for line in self.log_lines()
                 if logline.is_mail(line)]
 
-    def mails(self, n, settle=0.1):
+    def mails(self, n, settle=0.05):
         """Exactly n mails are logged: wait for them, then for more."""
         wait_until(lambda: len(self.peek_mails()) >= n,
                    f'{n} mails are logged ({self.output()[-1500:]})')
@@ -257,12 +258,12 @@ class Daemon:
         came and went may still wait to be accepted."""
         same = 0
         end = time.monotonic() + slow(10)
-        while same < 8:
+        while same < 6:
             fds = self.fds_now()
             same = same + 1 if len(fds) == len(before) else 0
             if time.monotonic() > end:
                 assert fds == before
-            time.sleep(0.015)
+            time.sleep(0.01)
 
     def rss(self):
         """Resident bytes."""
