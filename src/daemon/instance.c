@@ -210,9 +210,23 @@ int instance_init(struct instance *i)
 	return 0;
 }
 
+/* A signal that comes when nobody listens any more must not kill the process
+ * before it has cleaned up: it is going to end anyway. */
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 void instance_deinit(struct instance *i)
 {
 	i->stopping = true;
+	block_signals();
 	if (i->loop != NULL) {
 		kill_sessions(i);
 		for (size_t n = 0; n < i->n_listeners; n++)
