@@ -6,26 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/*
- * A block that waits in the pool is poisoned, so that AddressSanitizer sees a
- * use after it was put back.
- */
-#if defined(__SANITIZE_ADDRESS__)
-#define HAVE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAVE_ASAN 1
-#endif
-#endif
+#include "base/asan.h"
 
-#ifdef HAVE_ASAN
-#include <sanitizer/asan_interface.h>
-#define POISON(p) __asan_poison_memory_region(p, BLOCK_SIZE)
-#define UNPOISON(p) __asan_unpoison_memory_region(p, BLOCK_SIZE)
-#else
-#define POISON(p) ((void)(p))
-#define UNPOISON(p) ((void)(p))
-#endif
+#define POISON(p) ASAN_POISON(p, BLOCK_SIZE)
+#define UNPOISON(p) ASAN_UNPOISON(p, BLOCK_SIZE)
 
 void block_pool_init(struct block_pool *p)
 {

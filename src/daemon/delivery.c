@@ -68,8 +68,8 @@ static bool try_connect(struct delivery *d)
 			fail(d, "connect", 0, "timeout");
 			return true;
 		}
-		r = qmqp_client_start(&d->client, &to->v[d->address], d->mail,
-				      d->action->connect_timeout, left,
+		r = qmqp_client_start(&d->client, &to->v[d->address].address,
+				      d->mail, d->action->connect_timeout, left,
 				      on_client_done);
 		if (r == 0)
 			return false;
@@ -204,11 +204,11 @@ bool delivery_is_committed(const struct delivery *d)
 	       qmqp_client_all_sent(&d->client);
 }
 
-const char *delivery_target(const struct delivery *d, char *buf, size_t size)
+const char *delivery_target(const struct delivery *d)
 {
 	if (d->action == NULL || d->action->type == ACTION_VERDICT)
 		return NULL;
 	if (d->action->type == ACTION_EXEC)
 		return d->action->command->argv[0];
-	return sockaddr_print(&d->action->to->v[d->address], buf, size);
+	return d->action->to->v[d->address].text;
 }

@@ -70,8 +70,7 @@ bool delivery_is_committed(const struct delivery *d);
 /* The step it is at, or failed at, for the log. */
 const char *delivery_step(const struct delivery *d);
 
-/* What the mail is given to, perhaps printed into `buf`; NULL if there is
- * nothing. */
-const char *delivery_target(const struct delivery *d, char *buf, size_t size);
+/* What the mail is given to, good until done; NULL if there is nothing. */
+const char *delivery_target(const struct delivery *d);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "daemon/listener.h"
 #include "daemon/session.h"
+#include "daemon/transaction.h"
 #include "io/resolver.h"
 #include "lua/vm.h"
 
@@ -229,6 +230,7 @@ void instance_deinit(struct instance *i)
 	block_signals();
 	if (i->loop != NULL) {
 		kill_sessions(i);
+		transaction_free_spares(i);
 		for (size_t n = 0; n < i->n_listeners; n++)
 			listener_deinit(&i->listeners[n]);
 		free(i->listeners);

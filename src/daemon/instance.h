@@ -28,6 +28,7 @@
 
 struct listener;
 struct resolver;
+struct transaction;
 struct vm;
 
 struct instance {
@@ -49,6 +50,8 @@ struct instance {
 	struct complaint complaint;
 	uint64_t n_mails; /* for ids */
 	uint32_t id_prefix;
+	struct transaction *spare_transaction; /* owned, a list */
+	size_t n_spare_transactions;
 
 	struct listener *listeners; /* owned */
 	size_t n_listeners;

@@ -67,8 +67,7 @@ static void add_mail(struct log_line *line, const struct transaction *t)
 static void add_action(struct log_line *line, const struct transaction *t)
 {
 	const struct action *action = t->handler.action;
-	char text[SOCKADDR_TEXT_MAX];
-	const char *target = delivery_target(&t->delivery, text, sizeof(text));
+	const char *target = delivery_target(&t->delivery);
 
 	if (action != NULL)
 		log_line_value(line, "action", action->name,

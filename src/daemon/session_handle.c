@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <stdio.h>
+#include <string.h>
 
 #include "base/limits.h"
+#include "base/number.h"
 #include "daemon/instance.h"
 #include "daemon/listener.h"
 #include "daemon/mail_log.h"
 #include "daemon/session.h"
 #include "daemon/transaction.h"
 #include "relay/verdict.h"
+
+#define RECEIVED_MAX (32 + 2 * NUMBER_MAX)
 
 static const char *where_of(const struct session *s)
 {
@@ -58,16 +61,23 @@ void session_on_stderr(struct delivery *d, const char *line, size_t size)
 	mail_log_stderr(t->session, line, size);
 }
 
-/* What the Received header says of the client; nothing is known on TCP. */
-static const char *print_received(const struct peer *p, char *buf, size_t size)
+/* What the Received header says of the client, at most RECEIVED_MAX bytes; nothing
+ * is known on TCP. */
+static const char *print_received(const struct peer *p, char *buf)
 {
+	char *at;
+
 	if (!p->known)
 		return NULL;
-	if (p->pid != 0)
-		snprintf(buf, size, "from PID=%d UID=%u with QMQP", (int)p->pid,
-			 p->uid);
-	else
-		snprintf(buf, size, "from UID=%u with QMQP", p->uid);
+	at = stpcpy(buf, "from ");
+	if (p->pid != 0) {
+		at = stpcpy(at, "PID=");
+		at += number_print(at, (uint64_t)p->pid, 10);
+		at = stpcpy(at, " ");
+	}
+	at = stpcpy(at, "UID=");
+	at += number_print(at, p->uid, 10);
+	strcpy(at, " with QMQP");
 	return buf;
 }
 
@@ -77,11 +87,10 @@ static void deliver(struct session *s)
 	const struct action *action = t->handler.action;
 	double timeout =
 		action->timeout > 0. ? action->timeout : LIMIT_ANSWER_TIME;
-	char received[64];
+	char received[RECEIVED_MAX];
 
 	session_enter(s, SESSION_DELIVER);
-	if (mail_seal(&t->mail, print_received(&s->peer, received,
-					       sizeof(received))) < 0) {
+	if (mail_seal(&t->mail, print_received(&s->peer, received)) < 0) {
 		session_refuse(s, 'Z', "internal server error", "deliver");
 		return;
 	}

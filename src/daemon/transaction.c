@@ -3,16 +3,29 @@
 
 #include <stdlib.h>
 
+#include "base/asan.h"
 #include "daemon/instance.h"
 #include "daemon/session.h"
+
+/* Kept for the next mails. */
+#define TRANSACTION_SPARES 32
 
 struct transaction *transaction_new(struct session *s)
 {
 	struct instance *i = s->instance;
-	struct transaction *t = malloc(sizeof(*t));
+	struct transaction *t = i->spare_transaction;
 
+	/* too large for what malloc is quick at */
+	if (t != NULL) {
+		ASAN_UNPOISON(t, sizeof(*t));
+		i->spare_transaction = t->next_spare;
+	} else {
+		t = malloc(sizeof(*t));
+	}
 	if (t == NULL)
 		return NULL;
+	if (i->n_spare_transactions > 0)
+		i->n_spare_transactions--;
 	t->session = s;
 	t->whole = false;
 	t->charged = 0;
@@ -33,16 +46,37 @@ struct transaction *transaction_new(struct session *s)
 void transaction_free(struct transaction *t)
 {
 	struct session *s;
+	struct instance *i;
 
 	if (t == NULL)
 		return;
 	s = t->session;
-	ev_timer_stop(s->instance->loop, &t->deadline);
+	i = s->instance;
+	ev_timer_stop(i->loop, &t->deadline);
 	hangup_watch_stop(&t->hangup);
 	delivery_deinit(&t->delivery);
 	handler_deinit(&t->handler);
 	mail_deinit(&t->mail);
-	instance_trim_later(s->instance);
-	clients_discharge(&s->instance->clients, s->client, t->charged);
-	free(t);
+	instance_trim_later(i);
+	clients_discharge(&i->clients, s->client, t->charged);
+	if (i->n_spare_transactions == TRANSACTION_SPARES) {
+		free(t);
+		return;
+	}
+	t->next_spare = i->spare_transaction;
+	i->spare_transaction = t;
+	i->n_spare_transactions++;
+	ASAN_POISON(t, sizeof(*t));
+}
+
+void transaction_free_spares(struct instance *i)
+{
+	struct transaction *t;
+
+	while ((t = i->spare_transaction) != NULL) {
+		ASAN_UNPOISON(t, sizeof(*t));
+		i->spare_transaction = t->next_spare;
+		free(t);
+	}
+	i->n_spare_transactions = 0;
 }

@@ -19,6 +19,7 @@
 #include "proto/mail.h"
 #include "proto/qmqp_request.h"
 
+struct instance;
 struct session;
 
 struct transaction {
@@ -38,6 +39,8 @@ struct transaction {
 	uint64_t number;
 	ev_tstamp begun; /* the first byte */
 	ev_tstamp read;  /* the last byte */
+
+	struct transaction *next_spare; /* while it is none */
 };
 
 /* NULL without memory. */
@@ -45,5 +48,8 @@ MUSTCHECK struct transaction *transaction_new(struct session *s);
 
 /* Abandons whatever goes on.  Takes NULL. */
 void transaction_free(struct transaction *t);
+
+/* At the end of the instance. */
+void transaction_free_spares(struct instance *i);
 
 #endif

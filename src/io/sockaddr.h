@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -56,6 +57,12 @@ MUSTCHECK int sockaddr_split_host(const char *s, size_t size, char *ret_host,
  * "@name"; bytes of names are printed as they are).  Returns `buf`. */
 const char *sockaddr_print(const struct socket_address *a, char *buf,
 			   size_t size);
+
+static inline bool sockaddr_equal(const struct socket_address *a,
+				  const struct socket_address *b)
+{
+	return a->size == b->size && memcmp(&a->sa, &b->sa, a->size) == 0;
+}
 
 static inline bool sockaddr_is_unix(const struct socket_address *a)
 {

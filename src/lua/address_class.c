@@ -27,7 +27,10 @@ static const struct address_list *push(lua_State *L,
 
 	a = lua_newuserdatauv(L, sizeof(*a) + n * sizeof(a->v[0]), 0);
 	a->n = n;
-	memcpy(a->v, v, n * sizeof(a->v[0]));
+	for (size_t i = 0; i < n; i++) {
+		a->v[i].address = v[i];
+		sockaddr_print(&v[i], a->v[i].text, sizeof(a->v[i].text));
+	}
 	luaL_setmetatable(L, CLASS);
 	return a;
 }
@@ -167,9 +170,8 @@ static int l_resolve(lua_State *L)
 static int l_tostring(lua_State *L)
 {
 	const struct address_list *a = luaL_checkudata(L, 1, CLASS);
-	char text[SOCKADDR_TEXT_MAX];
 
-	lua_pushstring(L, sockaddr_print(&a->v[0], text, sizeof(text)));
+	lua_pushstring(L, a->v[0].text);
 	return 1;
 }
 
@@ -180,8 +182,7 @@ static int l_eq(lua_State *L)
 	bool same = a != NULL && b != NULL && a->n == b->n;
 
 	for (size_t i = 0; same && i < a->n; i++)
-		same = a->v[i].size == b->v[i].size &&
-		       memcmp(&a->v[i].sa, &b->v[i].sa, a->v[i].size) == 0;
+		same = sockaddr_equal(&a->v[i].address, &b->v[i].address);
 	lua_pushboolean(L, same);
 	return 1;
 }

@@ -12,10 +12,16 @@
 
 #include "io/sockaddr.h"
 
+/* One address, and what sockaddr_print() makes of it, for the log of each mail. */
+struct address_entry {
+	struct socket_address address;
+	char text[SOCKADDR_TEXT_MAX];
+};
+
 /* What the object holds: at least one address, tried in this order. */
 struct address_list {
 	size_t n;
-	struct socket_address v[];
+	struct address_entry v[];
 };
 
 void address_class_open(lua_State *L);

@@ -23,11 +23,21 @@ static int prepare(lua_State *L)
 {
 	struct start *s = lua_touserdata(L, 1);
 	struct coro *c = s->coro;
+	struct vm *vm = c->vm;
 
 	lua_settop(L, 0);
 	s->n_arguments = s->push(L, s->context);
-	c->thread = lua_newthread(L);
-	c->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+	if (vm->n_idle > 0) {
+		vm->n_idle--;
+		c->thread = vm->idle[vm->n_idle].thread;
+		c->anchor = vm->idle[vm->n_idle].anchor;
+	} else {
+		lua_State *thread = lua_newthread(L);
+
+		c->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+		c->thread = thread;
+		*vm_mark(thread) |= 1;
+	}
 	lua_xmove(L, c->thread, s->n_arguments + 1);
 	return 0;
 }
@@ -165,13 +175,29 @@ static void close_thread(struct coro *c)
 	vm->running = NULL;
 }
 
+/* A thread whose coroutine has returned is as good as new. */
+static void let_go(struct coro *c)
+{
+	struct vm *vm = c->vm;
+
+	if (c->unfinished || lua_status(c->thread) != LUA_OK ||
+	    vm->n_idle == VM_IDLE_THREADS) {
+		luaL_unref(vm->L, LUA_REGISTRYINDEX, c->anchor);
+		return;
+	}
+	lua_settop(c->thread, 0);
+	vm->idle[vm->n_idle].thread = c->thread;
+	vm->idle[vm->n_idle].anchor = c->anchor;
+	vm->n_idle++;
+}
+
 void coro_deinit(struct coro *c)
 {
 	cancel_wait(c);
 	if (c->thread != NULL) {
 		if (c->unfinished)
 			close_thread(c);
-		luaL_unref(c->vm->L, LUA_REGISTRYINDEX, c->anchor);
+		let_go(c);
 	}
 	c->unfinished = false;
 	c->thread = NULL;

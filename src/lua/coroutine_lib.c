@@ -16,6 +16,11 @@ static int resume(lua_State *L, lua_State *co, int n)
 	lua_State *before;
 	int status, n_results;
 
+	if (vm_is_ours(co)) {
+		/* a handler that runs, waits, or has ended */
+		lua_pushliteral(L, "cannot resume non-suspended coroutine");
+		return -1;
+	}
 	if (!lua_checkstack(co, n)) {
 		lua_pushliteral(L, "too many arguments to resume");
 		return -1;
@@ -73,7 +78,7 @@ static int l_close(lua_State *L)
 	luaL_argexpected(L, co != NULL, 1, "coroutine");
 	normal = co != L && lua_status(co) == LUA_OK &&
 		 lua_getstack(co, 0, &ar) != 0;
-	if (co == L || normal)
+	if (co == L || normal || vm_is_ours(co))
 		return luaL_error(L, "cannot close a %s coroutine",
 				  normal ? "normal" : "running");
 	if (close_thread(L, co) == LUA_OK) {

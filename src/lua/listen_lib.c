@@ -100,9 +100,7 @@ static bool is_same(const struct listener_config *a,
 	if (a->systemd != b->systemd)
 		return false;
 	if (!a->systemd)
-		return a->address.size == b->address.size &&
-		       memcmp(&a->address.sa, &b->address.sa,
-			      a->address.size) == 0;
+		return sockaddr_equal(&a->address, &b->address);
 	if (a->name == NULL || b->name == NULL)
 		return a->name == b->name;
 	return strcmp(a->name, b->name) == 0;
@@ -176,7 +174,7 @@ static int l_listen(lua_State *L)
 	if (luaL_testudata(L, 1, SYSTEMD) != NULL)
 		l.systemd = true;
 	else if (address != NULL && address->n > 0)
-		l.address = address->v[0];
+		l.address = address->v[0].address;
 	else if (lua_type(L, 1) == LUA_TSTRING)
 		parse_where(L, c->directory, &l.address);
 	else

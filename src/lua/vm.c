@@ -16,6 +16,12 @@
 #define SHORTEST_TICK 0.002
 #define TICKS_PER_BUDGET 20
 
+/* Bytes, and how many per cent of its size a heap must reach before the next
+ * collection starts. */
+#define SMALL_HEAP 1048576
+#define SMALL_HEAP_PAUSE 1000
+#define LARGE_HEAP_PAUSE 200
+
 /* Seconds of CPU for what the script left behind, e.g. finalizers. */
 #define OWN_BUDGET 1.
 
@@ -74,7 +80,7 @@ struct vm *vm_new(struct ev_loop *loop, struct log *log,
 	vm->L = lua_newstate(allocate, vm);
 	if (vm->L == NULL)
 		goto fail;
-	*(struct vm **)lua_getextraspace(vm->L) = vm;
+	*vm_mark(vm->L) = (uintptr_t)vm;
 	if (vm_call(vm, open_libraries, NULL, 0) != LUA_OK)
 		goto fail;
 	return vm;
@@ -134,6 +140,10 @@ int vm_set_limits(struct vm *vm, size_t memory, double cpu)
 		return LUA_ERRRUN;
 	}
 	vm->memory_limit = memory;
+	/* a mail leaves little behind: no need to search a small heap often */
+	lua_gc(vm->L, LUA_GCINC,
+	       vm->memory < SMALL_HEAP ? SMALL_HEAP_PAUSE : LARGE_HEAP_PAUSE, 0,
+	       0);
 	return LUA_OK;
 }
 

@@ -11,6 +11,7 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "lua/budget.h"
@@ -19,6 +20,9 @@ struct config;
 struct coro;
 struct log;
 struct resolver;
+
+/* More are left to the collector. */
+#define VM_IDLE_THREADS 16
 
 struct vm {
 	lua_State *L; /* owned; the main thread, nothing runs in it */
@@ -33,6 +37,13 @@ struct vm {
 	struct budget_account own; /* of what runs outside of coroutines */
 	struct coro *running;      /* NULL outside of coro's resume */
 
+	/* threads whose coroutine has ended, for the next one */
+	struct {
+		lua_State *thread;
+		int anchor; /* in the registry */
+	} idle[VM_IDLE_THREADS];
+	size_t n_idle;
+
 	size_t memory;       /* bytes that Lua holds */
 	size_t memory_limit; /* beyond it a running script gets an error */
 };
@@ -45,10 +56,25 @@ MUSTCHECK struct vm *vm_new(struct ev_loop *loop, struct log *log,
 /* Runs finalizers; every coroutine must have been deinited.  Takes NULL. */
 void vm_free(struct vm *vm);
 
+/*
+ * What a thread carries: its vm, and in the lowest bit whether it is one of ours,
+ * which the script must not resume or close.  A new thread of the script has what
+ * the main thread has.
+ */
+static inline uintptr_t *vm_mark(lua_State *L)
+{
+	return (uintptr_t *)lua_getextraspace(L);
+}
+
 /* The vm that `L`, any of its threads, belongs to. */
 static inline struct vm *vm_of(lua_State *L)
 {
-	return *(struct vm **)lua_getextraspace(L);
+	return (struct vm *)(*vm_mark(L) & ~(uintptr_t)1);
+}
+
+static inline bool vm_is_ours(lua_State *L)
+{
+	return *vm_mark(L) & 1;
 }
 
 /*
