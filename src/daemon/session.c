@@ -149,11 +149,12 @@ static void refuse_connection(struct session *s)
 int session_new(struct listener *l, int fd, const struct socket_address *remote)
 {
 	struct instance *i = l->instance;
-	struct session *s = calloc(1, sizeof(*s));
+	struct session *s = malloc(sizeof(*s));
 	int r = -ENOMEM;
 
 	if (s == NULL)
 		return r;
+	*s = (struct session){.fd = -1}; /* calloc is slower */
 	if (remote != NULL) {
 		s->remote = malloc(sizeof(*remote));
 		if (s->remote == NULL)
