@@ -10,8 +10,8 @@ from lib import BenchError, ratios, rss, table, verdict
 from relays import Qrelay
 
 MAILS = 1000
-AIM = 0.8       # x the rate of the bare loop
-AIM_LARGE = 1.1 # x the time of the small daemon
+AIM = 0.8  # x the rate of the bare loop
+AIM_LARGE = 1.1  # x the time of the small daemon
 SIZES = {'10MB': 10, '1GB': 1000}
 
 
@@ -31,9 +31,12 @@ class Exec(Qrelay):
         with open(config, 'w') as f:
             f.write(f'''\
 lua_memory = 4 * 1024^3
-ballast = {{}}
-for i = 1, {self.megabytes // 10} do ballast[i] = ('x'):rep(10000000) end
+handler_timeout = 60
 qmqp_listen('{listen}', function(m)
+  if not ballast then -- lua_memory holds from the first mail on
+    ballast = {{}}
+    for i = 1, {self.megabytes // 10} do ballast[i] = ('x'):rep(10000000) end
+  end
   return m:exec_raw('/bin/true')
 end)
 ''')
@@ -84,6 +87,8 @@ def run_resident(bench):
     mails = bench.count(MAILS)
     running = {name: Exec(bench.options.build, name, size).start(bench, None)
                for name, size in SIZES.items()}
+    for r in running.values():
+        bench.load(r, 20)
     resident = {n: rss(r.process.pid) for n, r in running.items()}
     values = bench.interleaved(running, lambda r: mail_us(bench, r, mails))
     for r in running.values():
