@@ -302,4 +302,5 @@ def build_all(build):
     if not os.path.exists(os.path.join(build, 'build.ninja')):
         run_quietly(['meson', 'setup', build, ROOT])
     run_quietly(['ninja', '-C', build, 'src/cm4all-qrelay',
-                 'bench/floor', 'bench/load', 'bench/sink'])
+                 'bench/floor', 'bench/load', 'bench/sink',
+                 'bench/spawn'])

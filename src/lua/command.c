@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lua/command.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <string.h>
 
@@ -99,11 +100,13 @@ static char *put_args(lua_State *L, int first, const struct needs *n,
 	return at;
 }
 
+/* `env` may be nil. */
 static void put_env(lua_State *L, int env, char **envp, char *at)
 {
 	size_t i = 0;
 
-	lua_pushnil(L);
+	if (lua_istable(L, env))
+		lua_pushnil(L);
 	while (lua_istable(L, env) && lua_next(L, env)) {
 		size_t name_size, size;
 		const char *name = lua_tolstring(L, -2, &name_size);
@@ -148,6 +151,6 @@ const struct command *command_push(lua_State *L, const char *function,
 		put_args(L, first, &n, c->argv,
 			 (char *)(c->envp + n.n_env + 1)));
 	lua_replace(L, env);
-	lua_settop(L, env);
+	assert(lua_gettop(L) == env && lua_touserdata(L, env) == c);
 	return c;
 }

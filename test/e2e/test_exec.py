@@ -295,6 +295,20 @@ return action""")
     assert not (folder / 'made').exists()
 
 
+@pytest.mark.parametrize('options', ['', ', {}', ", {env={A='1'}}"])
+def test_survives_the_collector(qrelay, options):
+    """The action alone keeps its arguments."""
+    q = qrelay(handler=f"""kept = kept or m:exec_raw('/bin/echo',
+  'a' .. 'b', 1 .. 'c'{options})
+for i = 1, 3 do
+  collectgarbage()
+  for j = 1, 1000 do string.rep('x', j) end
+end
+return kept""")
+    for _ in range(5):
+        assert q.submit() == b'Kab 1c'
+
+
 def test_many_at_once(qrelay):
     q = qrelay(handler=shell('sleep .1; echo done'))
     before = q.fds()
