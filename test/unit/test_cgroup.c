@@ -87,9 +87,9 @@ static void test_absent(void **state)
 		-ENODATA);
 	assert_int_equal(cgroup_xattr_get(&c, "", buf, sizeof(buf), &reason),
 			 -ENODATA);
-	assert_int_equal(cgroup_xattr_get(&c, "user.", buf, sizeof(buf),
-					  &reason),
-			 -ENODATA);
+	assert_int_equal(
+		cgroup_xattr_get(&c, "user.", buf, sizeof(buf), &reason),
+		-ENODATA);
 	memset(name, 'x', sizeof(name));
 	memcpy(name, "user.", 5);
 	name[LIMIT_XATTR_NAME + 1] = '\0';
