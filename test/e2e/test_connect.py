@@ -197,6 +197,33 @@ def test_hangs_after_the_request(qrelay, server):
     assert 'where' in q.mail()
 
 
+@pytest.mark.parametrize('where', ['127.0.0.1', 'unix'])
+def test_waiting_does_not_spin(qrelay, server, folder, where):
+    """Neither for a reply, nor for a server that stopped reading, nor in
+    the middle of a reply."""
+    gate = threading.Event()
+
+    def script(conn):
+        if conn.read_some(1)[:2] == b'80':      # the length of the large one
+            gate.wait(slow(20))
+        conn.read_request()
+        conn.send(b'3:K')
+        gate.wait(slow(20))
+        conn.send(b'ok,')
+
+    where = str(folder / 's') if where == 'unix' else where
+    q, _ = relay(qrelay, server, script, where=where)
+    clients = [q.client().send(request(b'x' * n)) for n in (10, 8000000) * 3]
+    time.sleep(0.3)
+    before = q.cpu()
+    time.sleep(1)
+    assert q.cpu() - before < 0.3
+    gate.set()
+    for c in clients:
+        assert c.reply(timeout=20) == b'Kok'
+        c.close()
+
+
 def test_hangs_without_reading(qrelay, server):
     """8 MiB do not fit into the socket buffers."""
     gate = threading.Event()

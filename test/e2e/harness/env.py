@@ -9,6 +9,7 @@ QRELAY_CACHE    where test/tools/setup put the peers (default: .cache)
 """
 import os
 import pathlib
+import random
 import shlex
 import shutil
 import socket
@@ -63,9 +64,15 @@ def wait_until(predicate, what, timeout=10):
 
 
 def free_port(host='127.0.0.1'):
-    """A TCP port nobody listens on just now."""
+    """A TCP port nobody listens on just now, and that no outgoing
+    connection is given: below the ephemeral ones."""
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket(family, socket.SOCK_STREAM) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind((host, port))
+                return port
+            except OSError:
+                continue
