@@ -62,6 +62,24 @@ static void send_query(struct pg_lease *l, struct pg_query *q)
 		fail(q, "connection to the database lost");
 }
 
+void pg_lease_rollback(struct pg_lease *l)
+{
+	struct pg_query *q = NULL;
+
+	if (l != NULL && l->conn != NULL && l->conn->n_sent == 0 &&
+	    pg_lease_in_transaction(l))
+		q = pg_query_new("ROLLBACK", 8);
+	if (q == NULL) {
+		pg_lease_free(l);
+		return;
+	}
+	q->loop = l->pool->loop;
+	q->due = ev_now(q->loop) + LIMIT_PG_CONNECT_TIME;
+	l->brief = true;
+	if (!pg_conn_send(l->conn, q)) /* frees l */
+		pg_query_free(q);
+}
+
 void pg_lease_submit(struct pg_lease *l, struct pg_query *q, double timeout,
 		     pg_query_done_fn *on_done)
 {

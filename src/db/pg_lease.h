@@ -36,6 +36,10 @@ MUSTCHECK struct pg_lease *pg_lease_new(struct pg_pool *p);
  * answered or abandoned.  Takes NULL. */
 void pg_lease_free(struct pg_lease *l);
 
+/* The same, after a ROLLBACK if that is needed and possible; nobody waits for it.
+ * A query that still runs costs the connection. */
+void pg_lease_rollback(struct pg_lease *l);
+
 /* As pg_pool_submit(), one query at a time.  When the connection is lost, this and
  * all that follow fail. */
 void pg_lease_submit(struct pg_lease *l, struct pg_query *q, double timeout,

@@ -231,7 +231,7 @@ void pg_listen_forget(struct pg_pool *p)
 {
 	struct list *node;
 
-	while ((node = list_first(p->notices->items)) != NULL) {
+	while ((node = list_first(&p->notices->items)) != NULL) {
 		list_remove(node);
 		free(container_of(node, struct notice, item.node));
 	}

@@ -24,6 +24,11 @@ void pg_result_free(struct pg_result *r)
 	free(r);
 }
 
+void pg_result_drop_rows(struct pg_result *r)
+{
+	buffer_deinit(&r->cells);
+}
+
 size_t pg_result_size(const struct pg_result *r)
 {
 	return sizeof(*r) + r->names.size + r->cells.size;

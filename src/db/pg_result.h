@@ -52,6 +52,9 @@ bool pg_result_read(const struct pg_result *r, struct pg_result_cursor *cursor,
 /* The name after `previous`, or the first one for NULL; n_fields times. */
 const char *pg_result_name(const struct pg_result *r, const char *previous);
 
+/* Frees the cells: all were read.  The numbers and names stay. */
+void pg_result_drop_rows(struct pg_result *r);
+
 /* Bytes that it takes. */
 size_t pg_result_size(const struct pg_result *r);
 

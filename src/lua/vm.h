@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "base/attr.h"
+#include "base/list.h"
 #include "lua/budget.h"
 
 struct config;
@@ -32,6 +33,8 @@ struct vm {
 	struct budget budget;
 	struct budget_account own; /* of what runs outside of coroutines */
 	struct coro *running;      /* NULL outside of coro's resume */
+
+	struct list callbacks; /* that wait; callback.h */
 
 	size_t memory;       /* bytes that Lua holds */
 	size_t memory_limit; /* beyond it a running script gets an error */
