@@ -107,6 +107,7 @@ static void cancel(void *context)
 	else
 		pg_query_free(w->query);
 	w->query = NULL;
+	w->submitted = false;
 }
 
 int pg_wait(lua_State *L, struct pg_wait *w, lua_KFunction k)
