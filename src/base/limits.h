@@ -121,6 +121,49 @@
 #define LIMIT_XATTR_VALUE 65536
 #define LIMIT_XATTR_LIST 65536
 
+/* The database.  Connections of one pg:new in all; of these so many may share
+ * the queries, so that one stays for LISTEN and one for a transaction. */
+#define LIMIT_PG_CONNECTIONS 8
+#define LIMIT_PG_SHARED_DEFAULT 2
+#define LIMIT_PG_SHARED_MAX 6
+/* Host names resolved, connected, authenticated, set up. */
+#define LIMIT_PG_CONNECT_TIME 10
+/* Between attempts to connect, doubled each time. */
+#define LIMIT_PG_BACKOFF_MIN 1
+#define LIMIT_PG_BACKOFF_MAX 30
+/* A call: waiting for a connection and for the result. */
+#define LIMIT_PG_TIMEOUT_DEFAULT 20
+#define LIMIT_PG_TIMEOUT_MAX 3600
+/* So late may the oldest query of a connection be before it is closed. */
+#define LIMIT_PG_OVERDUE 5
+/* Behind a query that takes longer than this no other one is put if another
+ * connection is there. */
+#define LIMIT_PG_STALLED 0.05
+/* How long an idle connection of a transaction is kept for the next one. */
+#define LIMIT_PG_IDLE 60
+/* Prepared statements a connection, and the longest text that is prepared: a
+ * server keeps each of them in its memory. */
+#define LIMIT_PG_STATEMENTS 256
+#define LIMIT_PG_STATEMENT_TEXT 65536
+/* Text and parameters of a query; they are held outside of Lua's memory. */
+#define LIMIT_PG_QUERY 67108864
+#define LIMIT_PG_PARAMETERS 65535 /* the protocol's 16 bits */
+/* Rows and names of a result; the same. */
+#define LIMIT_PG_RESULT 16777216
+/* A server's message. */
+#define LIMIT_PG_MESSAGE 1024
+/* Addresses of a conninfo's hosts. */
+#define LIMIT_PG_ADDRESSES 64
+/* Of an identifier (schema, channel): NAMEDATALEN - 1. */
+#define LIMIT_PG_NAME 63
+/* PostgreSQL's own limit (MAXDIM). */
+#define LIMIT_PG_ARRAY_DEPTH 6
+/* Callbacks of notifications that wait for something; the others queue up, and
+ * the connection is not read. */
+#define LIMIT_PG_CALLBACKS 64
+/* How often a lost LISTEN is logged. */
+#define LIMIT_PG_COMPLAINT_INTERVAL 10
+
 /* A traceback in the log. */
 #define LIMIT_TRACEBACK_LINES 32
 

@@ -9,6 +9,7 @@
 #include "lua/guard_lib.h"
 #include "lua/listen_lib.h"
 #include "lua/mail_class.h"
+#include "lua/pg_lib.h"
 #include "lua/sleep_lib.h"
 #include "lua/sodium_lib.h"
 
@@ -23,6 +24,7 @@ void libraries_open(lua_State *L)
 	mail_class_open(L);
 	sleep_lib_open(L);
 	listen_lib_open(L);
+	pg_lib_open(L);
 
 	sodium_lib_open(L);
 	lua_setglobal(L, "sodium");

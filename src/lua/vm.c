@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "lua/callback.h"
 #include "lua/libraries.h"
 #include "lua/sodium_lib.h"
 
@@ -65,6 +66,7 @@ struct vm *vm_new(struct ev_loop *loop, struct log *log,
 	if (vm == NULL)
 		return NULL;
 	vm->loop = loop;
+	list_init(&vm->callbacks);
 	vm->log = log;
 	vm->resolver = resolver;
 	vm->config = config;
@@ -102,6 +104,7 @@ void vm_free(struct vm *vm)
 {
 	if (vm == NULL)
 		return;
+	callback_stop_all(vm);
 	if (vm->L != NULL) {
 		enter(vm); /* finalizers of the script */
 		lua_close(vm->L);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/list.h"
 #include "lua/budget.h"
 
 struct config;
@@ -43,6 +44,7 @@ struct vm {
 		int anchor; /* in the registry */
 	} idle[VM_IDLE_THREADS];
 	size_t n_idle;
+	struct list callbacks; /* that wait; callback.h */
 
 	size_t memory;       /* bytes that Lua holds */
 	size_t memory_limit; /* beyond it a running script gets an error */

@@ -10,6 +10,7 @@ pytest.register_assert_rewrite('harness')
 
 from harness.daemon import Daemon, short_dir  # noqa: E402
 from harness.env import DAEMON  # noqa: E402
+from harness.postgres import Cluster, Proxy, find_bin  # noqa: E402
 from harness.server import Server  # noqa: E402
 
 
@@ -94,3 +95,38 @@ def root():
     """For tests that connect as several users."""
     if os.geteuid() != 0:
         pytest.skip('needs root to connect as several users')
+
+
+@pytest.fixture(scope='session')
+def shared_cluster():
+    """One PostgreSQL for all tests that leave it as it was."""
+    if find_bin() is None:
+        pytest.skip('no PostgreSQL server; test/tools/setup pg fetches it')
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def pg(shared_cluster):
+    """The shared cluster, with a fresh schema public."""
+    shared_cluster.sql('DROP SCHEMA IF EXISTS public CASCADE')
+    shared_cluster.sql('CREATE SCHEMA public')
+    return shared_cluster
+
+
+@pytest.fixture
+def own_pg():
+    """A cluster to be killed, frozen, restarted."""
+    if find_bin() is None:
+        pytest.skip('no PostgreSQL server; test/tools/setup pg fetches it')
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def proxy(pg):
+    proxy = Proxy(pg)
+    yield proxy
+    proxy.close()
