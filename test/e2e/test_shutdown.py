@@ -25,7 +25,7 @@ def test_idle(qrelay, sig):
     q = qrelay()
     q.submit()
     q.terminate(sig)
-    assert exit_time(q) < slow(2)
+    assert exit_time(q) < slow(4)
     assert not os.path.exists(q.sock)
 
 
@@ -99,7 +99,7 @@ def test_second_signal(qrelay, second):
         time.sleep(0.3)
         assert q.alive()
         q.terminate(second)
-        assert exit_time(q) < slow(2)
+        assert exit_time(q) < slow(10)
         data = c.read_to_eof(reset_is_eof=True)
         assert b'K' not in data
     q.mail()
