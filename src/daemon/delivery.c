@@ -117,7 +117,10 @@ static void on_client_done(struct qmqp_client *c, int err)
 {
 	struct delivery *d = container_of(c, struct delivery, client);
 
-	if (err == 0) {
+	if (err == 0 && c->reply.text[0] == 'K' && !qmqp_client_all_sent(c)) {
+		/* nobody can have taken what was not sent yet */
+		fail(d, "send", 0, "relay failed");
+	} else if (err == 0) {
 		verdict_set(&d->verdict, c->reply.text[0], c->reply.text + 1,
 			    c->reply.size - 1);
 	} else if (c->sent == 0 && err != -EBADMSG && !is_ours(err) &&

@@ -157,6 +157,9 @@ static int read_globals(lua_State *L)
 	if (c->max_connections_per_uid == 0)
 		c->max_connections_per_uid =
 			c->max_connections > 4 ? c->max_connections / 4 : 1;
+	if (c->max_memory == LIMIT_MAX_MEMORY_DEFAULT &&
+	    c->max_memory < c->max_size)
+		c->max_memory = c->max_size;
 	if (c->max_memory < c->max_size) {
 		lua_pushfstring(L,
 				"%s: max_memory (%I bytes) must not be below "

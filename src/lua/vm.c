@@ -20,7 +20,7 @@
 /* Bytes, and how many per cent of its size a heap must reach before the next
  * collection starts. */
 #define SMALL_HEAP 1048576
-#define SMALL_HEAP_PAUSE 1000
+#define SMALL_HEAP_PAUSE 400
 #define LARGE_HEAP_PAUSE 200
 
 /* Seconds of CPU for what the script left behind, e.g. finalizers. */

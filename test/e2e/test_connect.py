@@ -374,3 +374,19 @@ def test_the_whole_request_is_sent_once(qrelay, server):
     assert q.submit() == b'Zrelay failed'
     time.sleep(0.3)
     assert s.connections == 1
+
+
+def test_acceptance_before_the_end(qrelay, server):
+    """A K counts only when the server can have all of the mail."""
+    def early(c):
+        c.read_some(100)
+        c.answer(b'Kearly')
+        c.half_close()
+        c.wait_eof(5)
+
+    s = server(early)
+    q = qrelay(handler=f"return m:connect('{s.address}')")
+    assert q.submit(b'x' * (8 << 20)) == b'Zrelay failed'
+    mail, = q.mails(1)
+    assert mail['verdict'] == b'Z'
+    assert mail['where'] == b'send'

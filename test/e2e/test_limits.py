@@ -102,6 +102,13 @@ def test_max_size_out_of_range(qrelay, value):
     assert 'max_size' in e.value.output
 
 
+def test_max_memory_follows_max_size(qrelay):
+    """The default of max_memory is no reason to refuse a max_size."""
+    q = qrelay('max_size = 1 << 30\n'
+               "qmqp_listen('$SOCK', function(m) return m:discard() end)")
+    assert q.submit() == b'Kdiscarded'
+
+
 @pytest.mark.parametrize('value', ['1024', '1 << 30', '2.0 ^ 20', '1e6'])
 def test_max_size_in_range(qrelay, value):
     q = qrelay(f"max_size = {value} max_memory = 1 << 30\n"
