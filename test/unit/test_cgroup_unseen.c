@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Clients whose control group cannot be seen from where we are. */
 #include "cgroup_finder.h"
+#include "old_kernel.h"
 
 static void check_hidepid(void *pidfd)
 {
@@ -68,6 +69,28 @@ static void check_mounted_elsewhere(void *pidfd)
 	CHECK(mkdir("/mnt/a b\\c", 0755) == 0);
 	CHECK(mount("cgroup2", "/mnt/a b\\c", "cgroup2", 0, NULL) == 0);
 	CHECK(is_found(*(int *)pidfd, "/a/b/c"));
+}
+
+/* What is mounted over a group is none, whatever attributes it has. */
+static void check_mounted_over(void *pidfd)
+{
+	struct cgroup c, parent;
+	uid_t uid;
+
+	CHECK(unshare(CLONE_NEWNS) == 0);
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mount("tmpfs", tree_dir("/a/b"), "tmpfs", 0, NULL) == 0);
+	CHECK(mkdir(tree_dir("/a/b/c"), 0755) == 0);
+	for (int old = 0; old < 2; old++) {
+		if (old)
+			old_kernel();
+		CHECK(find(*(int *)pidfd, &c) == 1);
+		CHECK(strcmp(c.path, tree_path("/a/b/c")) == 0);
+		CHECK(cgroup_uid(&c, &uid, &reason) == -ENODEV);
+		CHECK(strstr(reason, "hidden"));
+		CHECK(cgroup_parent(&c, &parent, &reason) == 0);
+		cgroup_deinit(&c);
+	}
 }
 
 /* Our cgroup namespace begins beside the client's group. */
@@ -144,6 +167,7 @@ static void test_unseen(void **state)
 	tree_in_child(check_part_mounted, &fd);
 	tree_in_child(check_not_mounted, &fd);
 	tree_in_child(check_mounted_elsewhere, &fd);
+	tree_in_child(check_mounted_over, &fd);
 	tree_in_child(check_foreign, &fd);
 	tree_in_child(check_inside, &fd);
 	tree_in_child(check_outside_pidns, &fd);
