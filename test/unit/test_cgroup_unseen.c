@@ -112,6 +112,21 @@ static void check_foreign(void *pidfd)
 	cgroup_deinit(&c);
 }
 
+/* An exited client beside our cgroup namespace is not to be found, even with the
+ * privilege to open its directory. */
+static void check_foreign_reaped(void *pidfd)
+{
+	struct cgroup c;
+
+	tree_enter("/d");
+	CHECK(unshare(CLONE_NEWCGROUP | CLONE_NEWNS) == 0);
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(umount2(tree_mount, MNT_DETACH) == 0);
+	CHECK(mount("cgroup2", tree_mount, "cgroup2", 0, NULL) == 0);
+	CHECK(find(*(int *)pidfd, &c) == -ENOENT);
+	CHECK(strstr(reason, "cannot be seen"));
+}
+
 /* It begins above it. */
 static void check_inside(void *pidfd)
 {
@@ -133,6 +148,38 @@ static void check_inside(void *pidfd)
 	cgroup_deinit(&root);
 	cgroup_deinit(&parent);
 	cgroup_deinit(&c);
+}
+
+/*
+ * We are in a pid namespace, but /proc is that of its parent, where the number
+ * that the client has here is another process's.
+ */
+static void check_other_proc(void *pidfd)
+{
+	int status, fds[2];
+	pid_t pid;
+
+	CHECK(unshare(CLONE_NEWPID) == 0 && pipe(fds) == 0);
+	pid = fork();
+	if (pid == 0) {
+		pid_t client = fork();
+		char c;
+		int fd;
+
+		if (client == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			tree_enter("/a/b/c");
+			CHECK(write(fds[1], "", 1) == 1);
+			for (;;)
+				pause();
+		}
+		CHECK(read(fds[0], &c, 1) == 1);
+		fd = tree_pidfd(client);
+		CHECK(client == 2 && fd >= 0);
+		CHECK(is_found(fd, "/a/b/c"));
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 /* A pid namespace that does not hold the client. */
@@ -171,8 +218,11 @@ static void test_unseen(void **state)
 	tree_in_child(check_foreign, &fd);
 	tree_in_child(check_inside, &fd);
 	tree_in_child(check_outside_pidns, &fd);
+	tree_in_child(check_other_proc, &fd);
 	tree_kill(pid);
 	tree_reap(pid);
+	if (keeps_reaped())
+		tree_in_child(check_foreign_reaped, &fd);
 	close(fd);
 	tree_unmake("/d");
 }
