@@ -93,6 +93,19 @@ static void check_mounted_over(void *pidfd)
 	}
 }
 
+/* Nor is it found by its id: that path would lead elsewhere. */
+static void check_mounted_over_reaped(void *pidfd)
+{
+	struct cgroup c;
+
+	CHECK(unshare(CLONE_NEWNS) == 0);
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mount("tmpfs", tree_dir("/a/b"), "tmpfs", 0, NULL) == 0);
+	CHECK(mkdir(tree_dir("/a/b/c"), 0755) == 0);
+	CHECK(find(*(int *)pidfd, &c) == -ENOENT);
+	CHECK(strstr(reason, "cannot be seen"));
+}
+
 /* Our cgroup namespace begins beside the client's group. */
 static void check_foreign(void *pidfd)
 {
@@ -221,8 +234,10 @@ static void test_unseen(void **state)
 	tree_in_child(check_other_proc, &fd);
 	tree_kill(pid);
 	tree_reap(pid);
-	if (keeps_reaped())
+	if (keeps_reaped()) {
 		tree_in_child(check_foreign_reaped, &fd);
+		tree_in_child(check_mounted_over_reaped, &fd);
+	}
 	close(fd);
 	tree_unmake("/d");
 }
