@@ -46,6 +46,8 @@ static const char *reason_of(int r)
 	switch (r) {
 	case -EXDEV:
 		return "the control group is outside of this cgroup namespace";
+	case -ENODEV:
+		return "the control group is hidden by another mount";
 	case -ENOENT:
 		return "the control group was removed";
 	case -EACCES:
@@ -62,7 +64,8 @@ static int open_directory(const struct cgroup *c)
 	/* Without the right to read it there is still its owner to see. */
 	if (fd == -EACCES)
 		fd = cgroup_mount_open_path(c->mount, c->path, O_PATH);
-	return fd;
+	/* Another file system is mounted over it. */
+	return fd == -EXDEV ? -ENODEV : fd;
 }
 
 /* Only an id tells a removed group from one that is called "x (deleted)": who

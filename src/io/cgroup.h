@@ -68,7 +68,8 @@ void cgroup_deinit(struct cgroup *c);
  * Makes `c->dir` the group's directory.  0, or one of
  *
  *   -EXDEV    the group lies outside our cgroup namespace
- *   -ENODEV   there is no cgroup2 mount to see it in
+ *   -ENODEV   there is no cgroup2 mount to see it in, or something is mounted
+ *             over it
  *   -ENOENT   it was removed
  *   -EACCES   its directory may not be entered
  *

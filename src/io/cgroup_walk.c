@@ -100,7 +100,7 @@ static int read_next(struct queue *q, const struct cgroup_mount *m, uint64_t id,
 
 	q->head += strlen(path) + 1;
 	fd = cgroup_mount_open_path(m, *path ? path : "/", O_RDONLY);
-	if (fd == -ENOENT || fd == -EACCES)
+	if (fd == -ENOENT || fd == -EACCES || fd == -EXDEV)
 		return 0;
 	if (fd < 0)
 		return fd;

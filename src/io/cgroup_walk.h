@@ -16,7 +16,8 @@ struct cgroup_mount;
 
 /*
  * Looks for the group with that id beneath the open mount, reading at most
- * LIMIT_CGROUP_WALK directories; those that may not be read are passed over.
+ * LIMIT_CGROUP_WALK directories; those that may not be read, or have something
+ * mounted over them, are passed over.
  * Appends its path and a NUL to `ret_path`.  -ENOENT, -E2BIG (not within the
  * bound), -ENOMEM, -EMFILE, -ENFILE.
  */

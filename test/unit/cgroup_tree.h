@@ -8,10 +8,11 @@
  * so that no other test or program is in the way.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/limits.h>
+#include <linux/sched.h>
 #include <mntent.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -97,19 +98,28 @@ static inline void tree_set(const char *name, const char *xattr,
 		setxattr(tree_dir(name), xattr, value, strlen(value), 0), 0);
 }
 
-static inline int tree_on_remove(const char *path, const struct stat *st,
-				 int type, struct FTW *ftw)
+/* Group by group, for their paths may be too long. */
+static void tree_remove_at(int parent, const char *name)
 {
-	(void)st, (void)ftw;
-	if (type == FTW_DP)
-		rmdir(path);
-	return 0;
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	while (d != NULL && (e = readdir(d)) != NULL)
+		if (e->d_type == DT_DIR && e->d_name[0] != '.')
+			tree_remove_at(fd, e->d_name);
+	if (d != NULL)
+		closedir(d);
+	unlinkat(parent, name, AT_REMOVEDIR);
 }
 
 static void tree_remove(void)
 {
-	nftw(tree_dir(""), tree_on_remove, 16, FTW_DEPTH | FTW_PHYS);
-	rmdir(tree_dir(""));
+	/* after a failure there may be processes that are just going */
+	for (int i = 0; i < 1000 && access(tree_dir(""), F_OK) == 0; i++) {
+		tree_remove_at(AT_FDCWD, tree_dir(""));
+		usleep(1000);
+	}
 }
 
 /* Why there can be no groups here, or NULL: then there is an empty one. */
@@ -189,6 +199,35 @@ static inline pid_t tree_spawn(const char *name)
 	close(fds[0]);
 	close(fds[1]);
 	return pid;
+}
+
+/* The same with the number of a process that is no more; false if that cannot
+ * be had. */
+static inline bool tree_respawn(pid_t pid, const char *name)
+{
+	struct clone_args args = {.exit_signal = SIGCHLD,
+				  .set_tid = (uintptr_t)&pid,
+				  .set_tid_size = 1};
+	int fds[2];
+	long other;
+	char c;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	other = syscall(SYS_clone3, &args, sizeof(args));
+	if (other == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		tree_enter(name);
+		CHECK(write(fds[1], "", 1) == 1);
+		for (;;)
+			pause();
+	}
+	if (other > 0)
+		assert_int_equal(read(fds[0], &c, 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+	if (other < 0)
+		print_message("# not tested: clone3(2) with set_tid\n");
+	return other == pid;
 }
 
 static inline void tree_kill(pid_t pid)

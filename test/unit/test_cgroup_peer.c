@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <linux/sched.h>
 #include <sys/socket.h>
 
 #include "cgroup_finder.h"
@@ -151,30 +150,17 @@ static void test_recycled_pid(void **state)
 {
 	pid_t pid = tree_spawn("/a/b/c");
 	int fd = tree_pidfd(pid);
-	struct clone_args args = {.exit_signal = SIGCHLD,
-				  .set_tid = (uintptr_t)&pid,
-				  .set_tid_size = 1};
-	long other;
 
 	(void)state;
 	tree_kill(pid);
 	tree_reap(pid);
 	tree_make("/other");
-	other = syscall(SYS_clone3, &args, sizeof(args));
-	if (other == 0) {
-		tree_enter("/other");
-		for (;;)
-			pause();
-	}
-	if (other == pid) {
-		usleep(10000);
+	if (tree_respawn(pid, "/other")) {
 		tree_in_child(check_recycled_old, &fd);
 		if (keeps_reaped())
 			tree_in_child(check_reaped, &fd);
 		tree_kill(pid);
 		tree_reap(pid);
-	} else {
-		print_message("# not tested: clone3(2) with set_tid\n");
 	}
 	tree_unmake("/other");
 	close(fd);

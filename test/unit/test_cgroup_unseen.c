@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Clients whose control group cannot be seen from where we are. */
 #include "cgroup_finder.h"
+#include "old_kernel.h"
 
 static void check_hidepid(void *pidfd)
 {
@@ -70,6 +71,41 @@ static void check_mounted_elsewhere(void *pidfd)
 	CHECK(is_found(*(int *)pidfd, "/a/b/c"));
 }
 
+/* What is mounted over a group is none, whatever attributes it has. */
+static void check_mounted_over(void *pidfd)
+{
+	struct cgroup c, parent;
+	uid_t uid;
+
+	CHECK(unshare(CLONE_NEWNS) == 0);
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mount("tmpfs", tree_dir("/a/b"), "tmpfs", 0, NULL) == 0);
+	CHECK(mkdir(tree_dir("/a/b/c"), 0755) == 0);
+	for (int old = 0; old < 2; old++) {
+		if (old)
+			old_kernel();
+		CHECK(find(*(int *)pidfd, &c) == 1);
+		CHECK(strcmp(c.path, tree_path("/a/b/c")) == 0);
+		CHECK(cgroup_uid(&c, &uid, &reason) == -ENODEV);
+		CHECK(strstr(reason, "hidden"));
+		CHECK(cgroup_parent(&c, &parent, &reason) == 0);
+		cgroup_deinit(&c);
+	}
+}
+
+/* Nor is it found by its id: that path would lead elsewhere. */
+static void check_mounted_over_reaped(void *pidfd)
+{
+	struct cgroup c;
+
+	CHECK(unshare(CLONE_NEWNS) == 0);
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mount("tmpfs", tree_dir("/a/b"), "tmpfs", 0, NULL) == 0);
+	CHECK(mkdir(tree_dir("/a/b/c"), 0755) == 0);
+	CHECK(find(*(int *)pidfd, &c) == -ENOENT);
+	CHECK(strstr(reason, "cannot be seen"));
+}
+
 /* Our cgroup namespace begins beside the client's group. */
 static void check_foreign(void *pidfd)
 {
@@ -87,6 +123,21 @@ static void check_foreign(void *pidfd)
 	CHECK(strstr(reason, "cgroup namespace"));
 	CHECK(cgroup_parent(&c, &parent, &reason) == 0);
 	cgroup_deinit(&c);
+}
+
+/* An exited client beside our cgroup namespace is not to be found, even with the
+ * privilege to open its directory. */
+static void check_foreign_reaped(void *pidfd)
+{
+	struct cgroup c;
+
+	tree_enter("/d");
+	CHECK(unshare(CLONE_NEWCGROUP | CLONE_NEWNS) == 0);
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(umount2(tree_mount, MNT_DETACH) == 0);
+	CHECK(mount("cgroup2", tree_mount, "cgroup2", 0, NULL) == 0);
+	CHECK(find(*(int *)pidfd, &c) == -ENOENT);
+	CHECK(strstr(reason, "cannot be seen"));
 }
 
 /* It begins above it. */
@@ -110,6 +161,38 @@ static void check_inside(void *pidfd)
 	cgroup_deinit(&root);
 	cgroup_deinit(&parent);
 	cgroup_deinit(&c);
+}
+
+/*
+ * We are in a pid namespace, but /proc is that of its parent, where the number
+ * that the client has here is another process's.
+ */
+static void check_other_proc(void *pidfd)
+{
+	int status, fds[2];
+	pid_t pid;
+
+	CHECK(unshare(CLONE_NEWPID) == 0 && pipe(fds) == 0);
+	pid = fork();
+	if (pid == 0) {
+		pid_t client = fork();
+		char c;
+		int fd;
+
+		if (client == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			tree_enter("/a/b/c");
+			CHECK(write(fds[1], "", 1) == 1);
+			for (;;)
+				pause();
+		}
+		CHECK(read(fds[0], &c, 1) == 1);
+		fd = tree_pidfd(client);
+		CHECK(client == 2 && fd >= 0);
+		CHECK(is_found(fd, "/a/b/c"));
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 /* A pid namespace that does not hold the client. */
@@ -144,11 +227,17 @@ static void test_unseen(void **state)
 	tree_in_child(check_part_mounted, &fd);
 	tree_in_child(check_not_mounted, &fd);
 	tree_in_child(check_mounted_elsewhere, &fd);
+	tree_in_child(check_mounted_over, &fd);
 	tree_in_child(check_foreign, &fd);
 	tree_in_child(check_inside, &fd);
 	tree_in_child(check_outside_pidns, &fd);
+	tree_in_child(check_other_proc, &fd);
 	tree_kill(pid);
 	tree_reap(pid);
+	if (keeps_reaped()) {
+		tree_in_child(check_foreign_reaped, &fd);
+		tree_in_child(check_mounted_over_reaped, &fd);
+	}
 	close(fd);
 	tree_unmake("/d");
 }
