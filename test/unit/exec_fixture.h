@@ -86,12 +86,15 @@ static inline void receive(struct test *t, const char *message, size_t size)
 {
 	struct qmqp_request request;
 	char *inner = malloc(size + 100), *wire = malloc(size + 100);
-	size_t n = (size_t)sprintf(inner, "%zu:", size), used, done = 0;
+	size_t n, used, done = 0;
 
+	assert_non_null(inner);
+	assert_non_null(wire);
+	n = (size_t)snprintf(inner, 50, "%zu:", size);
 	memcpy(inner + n, message, size);
 	n += size;
-	n += (size_t)sprintf(inner + n, ",3:a@x,3:b@y,");
-	used = (size_t)sprintf(wire, "%zu:", n);
+	n += (size_t)snprintf(inner + n, 50, ",3:a@x,3:b@y,");
+	used = (size_t)snprintf(wire, 50, "%zu:", n);
 	memcpy(wire + used, inner, n);
 	wire[used + n] = ',';
 	n += used + 1;
