@@ -54,16 +54,15 @@ static int to_string(lua_State *L)
 	return 1;
 }
 
-/* What an error object says of itself.  That is a function of the script's, which
- * runs within its limits. */
+/* What the error object on top of `L` says of itself, which may take a function
+ * of the script's: within the script's limits. */
 static void push_description(lua_State *L, struct coro *c)
 {
 	struct vm *vm = c->vm;
 	int status;
 
 	lua_pushcfunction(L, to_string);
-	lua_pushvalue(c->thread, -1);
-	lua_xmove(c->thread, L, 1);
+	lua_pushvalue(L, -2);
 	vm->running = c;
 	vm->limited = true;
 	budget_enter(&vm->budget, &c->account, L);
@@ -73,18 +72,18 @@ static void push_description(lua_State *L, struct coro *c)
 	vm->running = NULL;
 	if (status != LUA_OK)
 		lua_pushfstring(L, "(error object is a %s value)",
-				luaL_typename(c->thread, -1));
+				luaL_typename(L, -2));
 }
 
 /* No more than can be logged. */
 static void push_message(lua_State *L, struct coro *c)
 {
-	if (lua_type(c->thread, -1) == LUA_TSTRING) {
-		lua_pushvalue(c->thread, -1);
-		lua_xmove(c->thread, L, 1);
-	} else {
+	/* a coroutine that failed has room only for what is taken from it */
+	lua_xmove(c->thread, L, 1);
+	lua_pushvalue(L, -1);
+	lua_xmove(L, c->thread, 1);
+	if (lua_type(L, -1) != LUA_TSTRING)
 		push_description(L, c);
-	}
 	if (lua_rawlen(L, -1) > LIMIT_LOG_LINE)
 		lua_pushlstring(L, lua_tostring(L, -1), LIMIT_LOG_LINE);
 }
