@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "lua/vm.h"
 
 struct start {
@@ -47,6 +48,46 @@ struct description {
 	const char *message; /* NULL: the error object on the thread's stack */
 };
 
+static int to_string(lua_State *L)
+{
+	luaL_tolstring(L, 1, NULL);
+	return 1;
+}
+
+/* What the error object on top of `L` says of itself, which may take a function
+ * of the script's: within the script's limits. */
+static void push_description(lua_State *L, struct coro *c)
+{
+	struct vm *vm = c->vm;
+	int status;
+
+	lua_pushcfunction(L, to_string);
+	lua_pushvalue(L, -2);
+	vm->running = c;
+	vm->limited = true;
+	budget_enter(&vm->budget, &c->account, L);
+	status = lua_pcall(L, 1, 1, 0);
+	budget_enter(&vm->budget, &vm->own, L);
+	vm->limited = false;
+	vm->running = NULL;
+	if (status != LUA_OK)
+		lua_pushfstring(L, "(error object is a %s value)",
+				luaL_typename(L, -2));
+}
+
+/* No more than can be logged. */
+static void push_message(lua_State *L, struct coro *c)
+{
+	/* a coroutine that failed has room only for what is taken from it */
+	lua_xmove(c->thread, L, 1);
+	lua_pushvalue(L, -1);
+	lua_xmove(L, c->thread, 1);
+	if (lua_type(L, -1) != LUA_TSTRING)
+		push_description(L, c);
+	if (lua_rawlen(L, -1) > LIMIT_LOG_LINE)
+		lua_pushlstring(L, lua_tostring(L, -1), LIMIT_LOG_LINE);
+}
+
 /* Where a coroutine was stopped that raised nothing itself. */
 static void push_where(lua_State *L, lua_State *thread)
 {
@@ -76,9 +117,7 @@ static int describe(lua_State *L)
 		lua_pushstring(L, d->message);
 		lua_concat(L, 2);
 	} else {
-		lua_pushvalue(thread, -1);
-		lua_xmove(thread, L, 1);
-		luaL_tolstring(L, -1, NULL);
+		push_message(L, d->coro);
 	}
 	luaL_traceback(L, thread, lua_tostring(L, -1), 0);
 	text = lua_tolstring(L, -1, &size);
@@ -119,9 +158,11 @@ static enum coro_status run(struct coro *c, int n_arguments)
 
 	assert(vm->running == NULL);
 	vm->running = c;
+	vm->limited = true;
 	budget_enter(&vm->budget, &c->account, c->thread);
 	status = lua_resume(c->thread, vm->L, n_arguments, &n_results);
 	budget_leave(&vm->budget);
+	vm->limited = false;
 	vm->running = NULL;
 
 	c->unfinished = status != LUA_OK;
@@ -167,11 +208,13 @@ static void close_thread(struct coro *c)
 	struct vm *vm = c->vm;
 
 	vm->running = c;
+	vm->limited = true;
 	c->closing = true;
 	budget_enter(&vm->budget, &c->account, c->thread);
 	lua_resetthread(c->thread);
 	budget_leave(&vm->budget);
 	c->closing = false;
+	vm->limited = false;
 	vm->running = NULL;
 }
 

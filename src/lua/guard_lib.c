@@ -58,15 +58,19 @@ static int l_xpcall(lua_State *L)
  */
 static int l_finalize(lua_State *L)
 {
-	struct budget *b = &vm_of(L)->budget;
+	struct vm *vm = vm_of(L);
+	struct budget *b = &vm->budget;
 	lua_State *thread = lua_newthread(L), *before;
+	bool limited = vm->limited;
 	int status, n;
 
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_pushvalue(L, 1);
 	lua_xmove(L, thread, 2);
 	before = budget_switch(b, thread);
+	vm->limited = true;
 	status = lua_resume(thread, L, 1, &n);
+	vm->limited = limited;
 	if (before != NULL)
 		budget_switch(b, before);
 	if (status == LUA_OK)

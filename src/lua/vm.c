@@ -41,7 +41,7 @@ static void *allocate(void *ud, void *ptr, size_t osize, size_t nsize)
 		vm->memory -= before;
 		return NULL;
 	}
-	if (nsize > before && vm->running != NULL &&
+	if (nsize > before && vm->limited &&
 	    vm->memory - before + nsize > vm->memory_limit)
 		return NULL;
 	p = realloc(ptr, nsize);

@@ -48,6 +48,7 @@ struct vm {
 
 	size_t memory;       /* bytes that Lua holds */
 	size_t memory_limit; /* beyond it a running script gets an error */
+	bool limited;        /* one runs: there is somebody to take the error */
 };
 
 /* NULL without memory or timer (errno).  All standard libraries and ours are

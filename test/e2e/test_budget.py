@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A handler that runs away is stopped, whatever it catches, and holds up
 nobody else for long."""
+import pathlib
+import re
 import threading
 import time
 
 import pytest
-from harness.env import slow
+from harness.env import WATCHED, slow
 from harness.qmqp import request
 
 BUDGET = 0.3
@@ -198,3 +200,46 @@ def test_huge_texts(qrelay, code):
     assert q.submit(sender=b'ok@x') == b'Kdiscarded'
     q.mails(3)
     assert q.cpu() - before < 1.5
+
+
+def peak(q):
+    """Resident bytes at most so far."""
+    status = pathlib.Path(f'/proc/{q.pid}/status').read_text()
+    return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) * 1024
+
+
+EAT = "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end"
+
+
+@pytest.mark.parametrize('body', ['while true do end', EAT, 'error()'])
+def test_error_object_that_runs_away(qrelay, body):
+    """What an error says of itself is told within the handler's limits."""
+    q = qrelay(handler=f"""error(setmetatable({{}}, {{
+__tostring = function() {body} end}}))""", lua_memory=8 << 20,
+               handler_timeout=BUDGET)
+    assert q.submit() == b'Zscript failed'
+    q.mail()
+    lines = q.messages()
+    assert 'error object is a table value' in lines[0]
+    assert any('config.lua:' in line for line in lines[1:]), lines
+    assert WATCHED or peak(q) < 32 << 20
+
+
+def test_finalizer_that_eats(qrelay):
+    """It may run when no handler does, but within the limit as well."""
+    q = qrelay(pre=f"""collectgarbage('generational')
+function eat() {EAT} end""", handler="""
+for i = 1, 50 do setmetatable({}, {__gc = eat}) end
+return m:discard()""", lua_memory=8 << 20, handler_timeout=BUDGET)
+    for _ in range(20):
+        q.submit()
+    assert WATCHED or peak(q) < 32 << 20
+
+
+def test_long_error_message(qrelay):
+    q = qrelay(handler="error(('x'):rep(50000000))")
+    assert q.submit() == b'Zscript failed'
+    q.mail()
+    assert 'error="' in q.messages()[0]
+    assert any('config.lua:' in line for line in q.messages()[1:])
+    assert WATCHED or peak(q) < 120 << 20
