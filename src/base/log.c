@@ -56,7 +56,7 @@ void log_deinit(struct log *l)
 
 bool log_is_empty(const struct log *l)
 {
-	return l->written == l->lines.size && l->dropped == 0;
+	return l->written == l->lines.size;
 }
 
 int log_fd(const struct log *l)
@@ -96,31 +96,59 @@ static unsigned long count_lines(const char *p, size_t n)
 	return lines;
 }
 
+/* All that waited is written.  Queues what there is to tell of lines that were
+ * dropped; returns whether there was. */
+static bool tell_dropped(struct log *l)
+{
+	unsigned long dropped = l->dropped;
+
+	l->lines.size = l->written = 0;
+	l->told = 0;
+	if (dropped == 0)
+		return false;
+	log_printf(l, "log: %lu lines dropped", dropped);
+	if (l->lines.size > 0) {
+		l->told = dropped;
+		l->dropped = 0;
+	} else {
+		l->dropped = dropped; /* no memory: another time */
+	}
+	return l->lines.size > 0;
+}
+
+/* Nobody reads it any more, or the disk is full. */
+static void drop_all(struct log *l)
+{
+	const char *rest = l->lines.data + l->written;
+
+	l->dropped += count_lines(rest, l->lines.size - l->written);
+	if (l->torn && *rest == '\n')
+		l->dropped--; /* that ends a line, and is none */
+	if (l->told > 0)
+		l->dropped += l->told - 1; /* that was one of the lines */
+	l->lines.size = l->written = 0;
+	l->told = 0;
+}
+
 bool log_flush(struct log *l)
 {
+	if (log_is_empty(l))
+		return true; /* lines that were dropped can wait for the next */
 	for (;;) {
 		ssize_t n;
 
-		if (l->written == l->lines.size) {
-			unsigned long dropped = l->dropped;
-
-			l->lines.size = l->written = 0;
-			if (dropped == 0)
-				return true;
-			l->dropped = 0;
-			log_printf(l, "log: %lu lines dropped", dropped);
-		}
+		if (log_is_empty(l) && !tell_dropped(l))
+			return true;
 		n = write_some(l);
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return false;
 		if (n < 0) {
-			/* nobody reads it any more, or the disk is full */
-			l->dropped += count_lines(l->lines.data + l->written,
-						  l->lines.size - l->written);
-			l->lines.size = l->written = 0;
+			drop_all(l);
 			return true;
 		}
 		l->written += (size_t)n;
+		if (n > 0)
+			l->torn = l->lines.data[l->written - 1] != '\n';
 	}
 }
 
@@ -285,6 +313,7 @@ void log_line_tenths(struct log_line *line, const char *key, uint64_t value)
 void log_line_end(struct log *l, const struct log_line *line)
 {
 	size_t waiting = l->lines.size - l->written;
+	bool torn = l->torn && waiting == 0;
 
 	if (waiting + line->size + 1 > LIMIT_LOG_BUFFER) {
 		l->dropped++;
@@ -295,10 +324,12 @@ void log_line_end(struct log *l, const struct log_line *line)
 		l->lines.size = waiting;
 		l->written = 0;
 	}
-	if (buffer_reserve(&l->lines, line->size + 1) < 0) {
+	if (buffer_reserve(&l->lines, line->size + 2) < 0) {
 		l->dropped++;
 		return;
 	}
+	if (torn)
+		l->lines.data[l->lines.size++] = '\n';
 	memcpy(l->lines.data + l->lines.size, line->text, line->size);
 	l->lines.size += line->size;
 	l->lines.data[l->lines.size++] = '\n';

@@ -6,7 +6,9 @@
  * The log: whole lines to a descriptor that may be slow, or stuck.
  *
  * Lines wait in a buffer until log_flush(), which never blocks; what does not fit
- * is dropped and counted, and the count is logged when there is room again.
+ * is dropped and counted, and the count is logged when there is room again.  What
+ * cannot be written (nobody reads it, the disk is full) is dropped and counted as
+ * well; the next line brings the count.
  *
  * A value is bare if it matches [A-Za-z0-9._:/@+-]+, else in double quotes with
  * \", \\ and \xNN for control and non-UTF-8 bytes: nothing from outside can make
@@ -30,6 +32,8 @@ struct log {
 	struct buffer lines;
 	size_t written; /* of `lines` */
 	unsigned long dropped;
+	unsigned long told; /* by a line that is in `lines`, or 0 */
+	bool torn;          /* the last byte written was not a line's end */
 };
 
 /* A line that is being made, on the caller's stack. */

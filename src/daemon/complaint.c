@@ -9,7 +9,9 @@
 void complaint_log(struct complaint *c, struct log *log, ev_tstamp now,
 		   const char *what, int err)
 {
-	if (c->last != 0. && now - c->last < LIMIT_COMPLAINT_INTERVAL) {
+	/* not before the last one: then the clock was set back */
+	if (c->last != 0. && now >= c->last &&
+	    now - c->last < LIMIT_COMPLAINT_INTERVAL) {
 		c->suppressed++;
 		return;
 	}

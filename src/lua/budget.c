@@ -11,13 +11,16 @@
 /* Runs at each instruction of a coroutine that is over its budget. */
 static void on_instruction(lua_State *L, lua_Debug *ar)
 {
-	struct budget_account *a = vm_of(L)->budget.account;
+	struct budget *b = &vm_of(L)->budget;
+	struct budget_account *a = b->account;
 
-	(void)ar;
 	if (a == NULL || !budget_is_over(a)) {
 		/* left over in a coroutine that outlived its mail */
 		lua_sethook(L, NULL, 0, 0);
 	} else if (lua_isyieldable(L)) {
+		/* afterwards Lua tells of the instruction before this one */
+		lua_getinfo(L, "l", ar);
+		b->line = ar->currentline;
 		lua_yield(L, 0); /* takes effect when the hook returns */
 	} else {
 		luaL_error(L, "too much CPU used");
@@ -96,6 +99,7 @@ void budget_account_init(const struct budget *b, struct budget_account *a,
 void budget_enter(struct budget *b, struct budget_account *a, lua_State *L)
 {
 	b->running = L;
+	b->line = 0;
 	b->account = a;
 	if (budget_is_over(a))
 		lua_sethook(L, on_instruction, LUA_MASKCOUNT, 1);

@@ -35,6 +35,7 @@ struct budget {
 	timer_t timer;
 	bool has_timer;
 	double tick; /* seconds */
+	int line;    /* where a coroutine was stopped last; 0 before */
 
 	/* read by the signal handler */
 	struct budget_account *volatile account; /* borrowed while it runs */

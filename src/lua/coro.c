@@ -46,6 +46,7 @@ static int prepare(lua_State *L)
 struct description {
 	struct coro *coro;
 	const char *message; /* NULL: the error object on the thread's stack */
+	int line;            /* of the message; 0: where the thread is */
 };
 
 static int to_string(lua_State *L)
@@ -88,8 +89,9 @@ static void push_message(lua_State *L, struct coro *c)
 		lua_pushlstring(L, lua_tostring(L, -1), LIMIT_LOG_LINE);
 }
 
-/* Where a coroutine was stopped that raised nothing itself. */
-static void push_where(lua_State *L, lua_State *thread)
+/* Where a coroutine was stopped that raised nothing itself; `line` is 0 unless it
+ * is known better. */
+static void push_where(lua_State *L, lua_State *thread, int line)
 {
 	lua_Debug ar;
 
@@ -97,7 +99,7 @@ static void push_where(lua_State *L, lua_State *thread)
 		lua_getinfo(thread, "Sl", &ar);
 		if (ar.currentline > 0) {
 			lua_pushfstring(L, "%s:%d: ", ar.short_src,
-					ar.currentline);
+					line > 0 ? line : ar.currentline);
 			return;
 		}
 	}
@@ -113,7 +115,7 @@ static int describe(lua_State *L)
 	size_t size;
 
 	if (d->message != NULL) {
-		push_where(L, thread);
+		push_where(L, thread, d->line);
 		lua_pushstring(L, d->message);
 		lua_concat(L, 2);
 	} else {
@@ -127,9 +129,9 @@ static int describe(lua_State *L)
 	return 0;
 }
 
-static void set_error(struct coro *c, const char *message)
+static void set_error(struct coro *c, const char *message, int line)
 {
-	struct description d = {c, message};
+	struct description d = {c, message, line};
 	const char *text = "not enough memory";
 
 	if (vm_call(c->vm, describe, &d, 0) == LUA_OK)
@@ -169,14 +171,15 @@ static enum coro_status run(struct coro *c, int n_arguments)
 	if (status == LUA_OK)
 		return CORO_DONE;
 	if (status != LUA_YIELD) {
-		set_error(c, NULL);
+		set_error(c, NULL, 0);
 	} else if (budget_is_over(&c->account)) {
 		cancel_wait(c);
-		set_error(c, "too much CPU used (handler_timeout)");
+		set_error(c, "too much CPU used (handler_timeout)",
+			  vm->budget.line);
 	} else if (c->cancel != NULL) {
 		return CORO_WAITING;
 	} else {
-		set_error(c, "yield outside of a coroutine of the script");
+		set_error(c, "yield outside of a coroutine of the script", 0);
 	}
 	return CORO_FAILED;
 }
