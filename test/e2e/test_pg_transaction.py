@@ -21,7 +21,6 @@ def daemon(qrelay, pg):
     return make
 
 
-@pytest.mark.valgrind
 @pytest.mark.parametrize('code, want, rows', [
     ("return db:transaction(function(tx) "
      "assert(tx:execute('INSERT INTO t VALUES ($1)', {1})) end)", 'true', 1),
