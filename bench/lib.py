@@ -303,4 +303,4 @@ def build_all(build):
         run_quietly(['meson', 'setup', build, ROOT])
     run_quietly(['ninja', '-C', build, 'src/cm4all-qrelay',
                  'bench/floor', 'bench/load', 'bench/sink',
-                 'bench/spawn'])
+                 'bench/spawn', 'bench/pg_lookup'])

@@ -118,9 +118,13 @@ bool pg_conn_is_stalled(const struct pg_conn *c);
 
 /*
  * Sends `q`, which is the connection's from now on until on_query().  False if it
- * was not sent at all, and the connection was closed.
+ * was not sent at all, and the connection was closed.  After one or more on a
+ * shared connection pg_conn_watch() gives them to the kernel.
  */
 MUSTCHECK bool pg_conn_send(struct pg_conn *c, struct pg_query *q);
+
+/* Flushes, and watches what there is to wait for. */
+void pg_conn_watch(struct pg_conn *c);
 
 /* ---- for pg_conn*.c alone ---- */
 
@@ -130,8 +134,7 @@ void pg_conn_read_results(struct pg_conn *c);
 /* pg_conn_send.c: frees the server of a prepared statement. */
 void pg_conn_deallocate(struct pg_conn *c, unsigned statement);
 
-/* Watches what there is to wait for, and how long. */
-void pg_conn_watch(struct pg_conn *c);
+/* Sets the timer to what is due first. */
 void pg_conn_arm(struct pg_conn *c);
 
 /* Not for a fault: the next attempt may come at once. */

@@ -22,6 +22,19 @@ static void append(struct pg_conn *c, struct pg_query *q)
 	}
 }
 
+/*
+ * One sync a query.  libpq 17 leaves the sending to PQflush(), once for all that
+ * the pool hands over in a turn of the loop; before, each sync is a system call.
+ */
+static void put_sync(struct pg_conn *c)
+{
+#ifdef LIBPQ_HAS_SEND_PIPELINE_SYNC
+	(void)!PQsendPipelineSync(c->pq);
+#else
+	(void)!PQpipelineSync(c->pq);
+#endif
+}
+
 /* Where nothing but memory or the connection can have failed. */
 static bool refused(struct pg_conn *c, struct pg_query *q)
 {
@@ -54,7 +67,7 @@ void pg_conn_deallocate(struct pg_conn *c, unsigned statement)
 	}
 	q->step = PG_STEP_EXECUTE;
 	append(c, q);
-	(void)!PQpipelineSync(c->pq);
+	put_sync(c);
 }
 
 static bool send_pipelined(struct pg_conn *c, struct pg_query *q,
@@ -93,7 +106,7 @@ static bool send_pipelined(struct pg_conn *c, struct pg_query *q,
 	append(c, q);
 	/* If this fails the query is on its way all the same, and the connection
 	 * is found to be lost when it is read. */
-	(void)!PQpipelineSync(c->pq);
+	put_sync(c);
 	return true;
 }
 
@@ -130,6 +143,7 @@ bool pg_conn_send(struct pg_conn *c, struct pg_query *q)
 	free(values);
 	if (!ok)
 		return refused(c, q);
-	pg_conn_watch(c);
+	if (c->exclusive)
+		pg_conn_watch(c);
 	return true;
 }

@@ -70,6 +70,9 @@ static void send_backlog(struct pg_pool *p)
 			pg_query_finish(q);
 		}
 	}
+	for (unsigned i = 0; i < p->n_shared; i++)
+		if (p->conns[i].state == PG_CONN_READY)
+			pg_conn_watch(&p->conns[i]);
 }
 
 /* More connections where none is idle. */
@@ -211,6 +214,8 @@ struct pg_pool *pg_pool_new(struct ev_loop *loop, struct resolver *resolver,
 	p->outbox = pg_outbox_new(loop);
 	p->notices = pg_outbox_new(loop);
 	ev_prepare_init(&p->dispatch, on_dispatch);
+	/* after all that this turn of the loop may still bring */
+	ev_set_priority(&p->dispatch, EV_MINPRI);
 	for (unsigned i = 0; i < LIMIT_PG_CONNECTIONS; i++) {
 		pg_conn_init(&p->conns[i], loop, &p->conn_options, resolver,
 			     &events, p);
