@@ -27,7 +27,7 @@ def test_limits_by_customer(qrelay, pg, server):
     pg.sql(f"INSERT INTO customer VALUES ({os.getuid()}, 'acme', 10)")
     assert q.submit(rcpts=[b'a@x'] * 11)[:1] == b'D'
     assert q.submit(rcpts=[b'a@x'] * 3) == b'Kok'
-    assert q.peek_mails()[-1]['account'] == 'acme'
+    assert q.peek_mails()[-1]['account'] == b'acme'
     assert q.submit(rcpts=[b'a@x'] * 8)[:1] == b'D'
     # of twenty at once, seven fit
     clients = [q.client().send(request()) for _ in range(20)]

@@ -179,7 +179,8 @@ def test_cut_anywhere(qrelay, pg, proxy, after):
 def test_swallowed(qrelay, pg, proxy):
     """A peer that takes everything and says nothing."""
     pg.sql('CREATE TABLE t (n int)')
-    q = qrelay(pre=f"db = pg:new('{proxy.conninfo()}')", handler=INSERT)
+    q = qrelay(pre=f"db = pg:new('{proxy.conninfo()}', nil, "
+               "{connections = 1})", handler=INSERT)
     assert told(insert_many(q, 1)) == {0}
     proxy.swallow = True
     clients = insert_many(q, 10, 100)
