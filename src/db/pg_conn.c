@@ -14,7 +14,6 @@
 #define STABLE 1.
 
 static void begin_connect(struct pg_conn *c);
-static void next_setup(struct pg_conn *c);
 
 static void set_timer(struct pg_conn *c, double seconds)
 {
@@ -149,7 +148,7 @@ void pg_conn_close(struct pg_conn *c, const char *format, ...)
 	close_with(c, false);
 }
 
-static void close_by_libpq(struct pg_conn *c, bool began)
+void pg_conn_close_by_libpq(struct pg_conn *c, bool began)
 {
 	char message[LIMIT_PG_MESSAGE];
 
@@ -158,80 +157,13 @@ static void close_by_libpq(struct pg_conn *c, bool began)
 	pg_conn_close(c, "%s", message);
 }
 
-static void become_ready(struct pg_conn *c)
-{
-	if (PQtransactionStatus(c->pq) != PQTRANS_IDLE) {
-		pg_conn_close(c, "init leaves a transaction open");
-		return;
-	}
-	if (!c->exclusive && !PQenterPipelineMode(c->pq)) {
-		close_by_libpq(c, true);
-		return;
-	}
-	ev_timer_stop(c->loop, &c->timer);
-	c->state = PG_CONN_READY;
-	c->ready_at = ev_now(c->loop);
-	c->first = 0;
-	pg_conn_watch(c);
-	pg_conn_arm(c);
-	c->events->on_ready(c);
-}
-
-static void next_setup(struct pg_conn *c)
-{
-	c->state = PG_CONN_SETUP;
-	while (c->setup < ARRAY_SIZE(c->options->setup) &&
-	       c->options->setup[c->setup] == NULL)
-		c->setup++;
-	if (c->setup == ARRAY_SIZE(c->options->setup)) {
-		become_ready(c);
-		return;
-	}
-	if (PQsendQuery(c->pq, c->options->setup[c->setup]))
-		pg_conn_watch(c);
-	else
-		close_by_libpq(c, true);
-}
-
-static bool is_failure(ExecStatusType status)
-{
-	return status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
-	       status != PGRES_EMPTY_QUERY;
-}
-
-static void read_setup(struct pg_conn *c)
-{
-	PGresult *res;
-
-	while (!PQisBusy(c->pq)) {
-		res = PQgetResult(c->pq);
-		if (res == NULL) {
-			c->setup++;
-			next_setup(c);
-			return;
-		}
-		if (is_failure(PQresultStatus(res))) {
-			const char *message = PQresultErrorField(
-				res, PG_DIAG_MESSAGE_PRIMARY);
-
-			pg_conn_close(c, "%s: %s",
-				      c->setup == 0 ? "schema" : "init",
-				      message != NULL ? message
-						      : "not a plain query");
-			PQclear(res);
-			return;
-		}
-		PQclear(res);
-	}
-}
-
 static void on_connected(struct pg_conn *c)
 {
 	PQsetnonblocking(c->pq, 1);
 	c->setup = 0;
 	ev_io_stop(c->loop, &c->io);
 	watch_socket(c, EV_READ);
-	next_setup(c);
+	pg_conn_setup_next(c);
 }
 
 static void poll_connect(struct pg_conn *c, PostgresPollingStatusType status)
@@ -252,7 +184,7 @@ static void poll_connect(struct pg_conn *c, PostgresPollingStatusType status)
 	default:
 		break;
 	}
-	close_by_libpq(c, true);
+	pg_conn_close_by_libpq(c, true);
 }
 
 static void ignore_notice(void *arg, const PGresult *res)
@@ -273,7 +205,7 @@ static void begin_connect(struct pg_conn *c)
 	PQsetNoticeReceiver(c->pq, ignore_notice, NULL);
 	c->state = PG_CONN_CONNECTING;
 	if (PQstatus(c->pq) == CONNECTION_BAD)
-		close_by_libpq(c, false);
+		pg_conn_close_by_libpq(c, false);
 	else
 		poll_connect(c, PGRES_POLLING_WRITING);
 }
@@ -390,7 +322,7 @@ static void on_io(EV_P_ ev_io *w, int revents)
 		pg_conn_close(c, "connection to the database lost: %s",
 			      message);
 	} else if (c->state == PG_CONN_SETUP) {
-		read_setup(c);
+		pg_conn_setup_read(c);
 	} else {
 		pg_conn_read_results(c);
 	}

@@ -137,6 +137,14 @@ void pg_conn_deallocate(struct pg_conn *c, unsigned statement);
 /* Sets the timer to what is due first. */
 void pg_conn_arm(struct pg_conn *c);
 
+/* pg_conn_setup.c: goes on with the next text, or becomes ready; takes what has
+ * arrived. */
+void pg_conn_setup_next(struct pg_conn *c);
+void pg_conn_setup_read(struct pg_conn *c);
+
+/* Closes it with libpq's message; see pg_conninfo_message(). */
+void pg_conn_close_by_libpq(struct pg_conn *c, bool began);
+
 /* Not for a fault: the next attempt may come at once. */
 void pg_conn_close_clean(struct pg_conn *c, const char *why);
 

@@ -191,8 +191,8 @@ def test_swallowed(qrelay, pg, proxy):
     assert time.monotonic() - start < slow(4)
     # 5 s after its deadline the oldest query ends the connection
     before = proxy.accepted
-    wait_until(lambda: (q.submit(sender=b'7@x'),
-                        proxy.accepted > before), 'it connects anew', 20)
+    wait_until(lambda: q.submit(sender=b'7@x') and proxy.accepted > before,
+               'it connects anew', 12)
     proxy.swallow = False
     wait_until(lambda: told(insert_many(q, 1, 5000 + int(
         time.monotonic() * 10) % 100000)), 'it is healed', 40)
