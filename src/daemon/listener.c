@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "daemon/instance.h"
@@ -42,12 +43,12 @@ static void on_client(EV_P_ ev_io *w, int revents)
 	if (fd >= 0) {
 		r = session_new(l, fd, l->is_unix ? NULL : &remote);
 		if (r < 0) {
-			complaint_log(&i->complaint, &i->log, ev_now(EV_A),
+			complaint_log(&i->complaint, &i->log, clock_now(),
 				      "cannot serve a client", -r);
 			fd_close(&fd);
 		}
 	} else if (is_shortage(errno)) {
-		complaint_log(&i->complaint, &i->log, ev_now(EV_A), "accept",
+		complaint_log(&i->complaint, &i->log, clock_now(), "accept",
 			      errno);
 		rest(l);
 	}
