@@ -37,7 +37,7 @@ static struct client *greediest(struct instance *i)
 
 /*
  * Makes room: closes the stalest reception of the uid that holds most, until the
- * limit is kept.  Returns false if `self` was the one.
+ * limit is kept.  Returns false if `self` was the one, which may be gone.
  */
 static bool keep_memory_limit(struct session *self)
 {
@@ -150,6 +150,12 @@ void session_receive(struct session *s)
 	case QMQP_REQUEST_DONE:
 		t->whole = true;
 		t->read = clock_now();
+		if (i->clients.bytes > i->config.max_memory) {
+			/* no exception for what came in one piece */
+			session_enter(s, SESSION_RECEIVE);
+			if (!keep_memory_limit(s))
+				return;
+		}
 		session_handle(s);
 		return;
 	case QMQP_REQUEST_MORE:
