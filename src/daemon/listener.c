@@ -12,10 +12,11 @@
 #include "daemon/instance.h"
 #include "daemon/session.h"
 
-static bool is_shortage(int err)
+/* A client has gone.  Anything else, e.g. no descriptor left, or EAGAIN though the
+ * loop said there was one, is likely to be there the next time as well. */
+static bool is_harmless(int err)
 {
-	return err == EMFILE || err == ENFILE || err == ENOMEM ||
-	       err == ENOBUFS;
+	return err == EINTR || err == ECONNABORTED;
 }
 
 /* The kernel would tell of the waiting client again and again. */
@@ -47,7 +48,7 @@ static void on_client(EV_P_ ev_io *w, int revents)
 				      "cannot serve a client", -r);
 			fd_close(&fd);
 		}
-	} else if (is_shortage(errno)) {
+	} else if (!is_harmless(errno)) {
 		complaint_log(&i->complaint, &i->log, clock_now(), "accept",
 			      errno);
 		rest(l);
