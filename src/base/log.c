@@ -109,6 +109,8 @@ bool log_flush(struct log *l)
 				return true;
 			l->dropped = 0;
 			log_printf(l, "log: %lu lines dropped", dropped);
+			if (l->lines.size == 0)
+				return true; /* no memory even for that */
 		}
 		n = write_some(l);
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
