@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-void complaint_log(struct complaint *c, struct log *log, ev_tstamp now,
+void complaint_log(struct complaint *c, struct log *log, double now,
 		   const char *what, int err)
 {
 	/* not before the last one: then the clock was set back */

@@ -10,13 +10,13 @@ struct log;
 
 /* All zeroes before the first. */
 struct complaint {
-	ev_tstamp last;
+	double last; /* clock_now() */
 	unsigned long suppressed;
 };
 
 /* Logs "WHAT: strerror(err)" unless that was done within the last
  * LIMIT_COMPLAINT_INTERVAL; then counts it. */
-void complaint_log(struct complaint *c, struct log *log, ev_tstamp now,
+void complaint_log(struct complaint *c, struct log *log, double now,
 		   const char *what, int err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "io/child.h"
 #include "lua/action_class.h"
@@ -61,7 +62,7 @@ static bool try_connect(struct delivery *d)
 	const struct address_list *to = d->action->to;
 
 	for (;; d->address++) {
-		double left = d->until - ev_now(d->loop);
+		double left = d->until - clock_now();
 		int r;
 
 		if (left <= 0.) {
@@ -103,7 +104,7 @@ static void client_failed(struct delivery *d, int err)
 
 	if (err == -EBADMSG)
 		fail(d, where, 0, "malformed relay response");
-	else if (err == -ETIMEDOUT && ev_now(d->loop) >= d->until)
+	else if (err == -ETIME)
 		fail(d, where, 0, "timeout");
 	else if (is_ours(err))
 		fail(d, where, err, "internal server error");
@@ -123,9 +124,8 @@ static void on_client_done(struct qmqp_client *c, int err)
 	} else if (err == 0) {
 		verdict_set(&d->verdict, c->reply.text[0], c->reply.text + 1,
 			    c->reply.size - 1);
-	} else if (c->sent == 0 && err != -EBADMSG && !is_ours(err) &&
-		   d->address + 1 < d->action->to->n &&
-		   ev_now(d->loop) < d->until) {
+	} else if (c->sent == 0 && err != -EBADMSG && err != -ETIME &&
+		   !is_ours(err) && d->address + 1 < d->action->to->n) {
 		/* no server has seen a byte of it: the next one may */
 		d->address++;
 		if (!try_connect(d))
@@ -180,7 +180,7 @@ static bool try_exec(struct delivery *d)
 }
 
 bool delivery_start(struct delivery *d, const struct action *action,
-		    const struct mail *mail, ev_tstamp until,
+		    const struct mail *mail, double until,
 		    delivery_done_fn *on_done)
 {
 	d->action = action;

@@ -44,7 +44,7 @@ struct delivery {
 	const struct action *action; /* borrowed until done */
 	const struct mail *mail;     /* borrowed until done */
 	size_t address;              /* which of the action's is tried */
-	ev_tstamp until;
+	double until;
 	delivery_done_fn *on_done;
 };
 
@@ -56,12 +56,12 @@ void delivery_init(struct delivery *d, struct children *children,
 void delivery_deinit(struct delivery *d);
 
 /*
- * Starts; the mail is sealed.  `until` is when a server's reply must be there (the
- * loop's clock); a program has the action's own time.  Returns true if d->verdict is known already: then on_done does
+ * Starts; the mail is sealed.  `until` is when a server's reply must be there (by
+ * clock_now()); a program has the action's own time.  Returns true if d->verdict is known already: then on_done does
  * not run.
  */
 MUSTCHECK bool delivery_start(struct delivery *d, const struct action *action,
-			      const struct mail *mail, ev_tstamp until,
+			      const struct mail *mail, double until,
 			      delivery_done_fn *on_done);
 
 /* Whether a client that goes away changes nothing any more: a server has all. */

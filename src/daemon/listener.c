@@ -6,15 +6,17 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "daemon/instance.h"
 #include "daemon/session.h"
 
-static bool is_shortage(int err)
+/* A client has gone.  Anything else, e.g. no descriptor left, or EAGAIN though the
+ * loop said there was one, is likely to be there the next time as well. */
+static bool is_harmless(int err)
 {
-	return err == EMFILE || err == ENFILE || err == ENOMEM ||
-	       err == ENOBUFS;
+	return err == EINTR || err == ECONNABORTED;
 }
 
 /* The kernel would tell of the waiting client again and again. */
@@ -42,12 +44,12 @@ static void on_client(EV_P_ ev_io *w, int revents)
 	if (fd >= 0) {
 		r = session_new(l, fd, l->is_unix ? NULL : &remote);
 		if (r < 0) {
-			complaint_log(&i->complaint, &i->log, ev_now(EV_A),
+			complaint_log(&i->complaint, &i->log, clock_now(),
 				      "cannot serve a client", -r);
 			fd_close(&fd);
 		}
-	} else if (is_shortage(errno)) {
-		complaint_log(&i->complaint, &i->log, ev_now(EV_A), "accept",
+	} else if (!is_harmless(errno)) {
+		complaint_log(&i->complaint, &i->log, clock_now(), "accept",
 			      errno);
 		rest(l);
 	}

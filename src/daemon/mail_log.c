@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/number.h"
@@ -100,7 +101,7 @@ void mail_log(const struct session *s, const struct verdict *v,
 	if (t != NULL) {
 		add_mail(&line, t);
 		add_action(&line, t);
-		ms = (ev_time() - t->begun) * 1e3;
+		ms = (clock_now() - t->begun) * 1e3;
 	}
 	if (v->letter != '\0')
 		log_line_value(&line, "verdict", &v->letter, 1);

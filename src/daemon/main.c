@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -122,6 +123,19 @@ static bool serve(struct instance *i)
 	return true;
 }
 
+/* A descriptor of 0 to 2 that is closed would be the next socket's, and take what
+ * is meant for stdout and stderr. */
+static void fill_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = parse(argc, argv);
@@ -130,6 +144,7 @@ int main(int argc, char **argv)
 	char *path = NULL;
 	int r;
 
+	fill_stdio();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	r = instance_init(&i);
 	if (r < 0)

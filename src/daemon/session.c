@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "daemon/instance.h"
@@ -174,7 +175,7 @@ int session_new(struct listener *l, int fd, const struct socket_address *remote)
 	s->instance = i;
 	s->listener = l;
 	s->fd = fd;
-	s->since = ev_now(i->loop);
+	s->since = clock_now();
 	ev_io_init(&s->io, on_readable, fd, EV_READ);
 	timeout_item_init(&s->timeout);
 	list_init(&s->node);

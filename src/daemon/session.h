@@ -52,7 +52,7 @@ struct session {
 	bool refused;   /* one connection too many */
 	int fd;         /* owned */
 	ev_io io;
-	ev_tstamp since;               /* of the connection */
+	double since;                  /* clock_now() of the connection */
 	struct peer peer;              /* unknown on TCP */
 	struct socket_address *remote; /* owned; NULL on Unix */
 	size_t drained;                /* bytes */

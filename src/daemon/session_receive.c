@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sys/uio.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "daemon/instance.h"
@@ -36,7 +37,7 @@ static struct client *greediest(struct instance *i)
 
 /*
  * Makes room: closes the stalest reception of the uid that holds most, until the
- * limit is kept.  Returns false if `self` was the one.
+ * limit is kept.  Returns false if `self` was the one, which may be gone.
  */
 static bool keep_memory_limit(struct session *self)
 {
@@ -98,7 +99,7 @@ static bool took_too_long(const struct session *s)
 {
 	const struct instance *i = s->instance;
 
-	return ev_now(i->loop) - s->since >
+	return clock_now() - s->since >
 	       LIMIT_RECEIVE_TOTAL_FACTOR * i->config.receive_timeout;
 }
 
@@ -148,7 +149,13 @@ void session_receive(struct session *s)
 	switch (result) {
 	case QMQP_REQUEST_DONE:
 		t->whole = true;
-		t->read = ev_now(i->loop);
+		t->read = clock_now();
+		if (i->clients.bytes > i->config.max_memory) {
+			/* no exception for what came in one piece */
+			session_enter(s, SESSION_RECEIVE);
+			if (!keep_memory_limit(s))
+				return;
+		}
 		session_handle(s);
 		return;
 	case QMQP_REQUEST_MORE:

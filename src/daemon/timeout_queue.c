@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/attr.h"
+#include "base/clock.h"
 
 static struct timeout_item *first(struct timeout_queue *q)
 {
@@ -27,7 +28,7 @@ static void on_timer(EV_P_ ev_timer *w, int revents)
 
 	(void)revents;
 	while ((item = first(q)) != NULL) {
-		ev_tstamp left = item->since + q->seconds - ev_now(EV_A);
+		ev_tstamp left = item->since + q->seconds - clock_now();
 
 		if (left > 0.) {
 			arm(q, left);
@@ -67,7 +68,7 @@ void timeout_item_touch(struct timeout_item *item, struct timeout_queue *q)
 {
 	list_remove(&item->node);
 	list_append(&q->items, &item->node);
-	item->since = ev_now(q->loop);
+	item->since = clock_now();
 	if (!ev_is_active(&q->timer))
 		arm(q, q->seconds);
 }

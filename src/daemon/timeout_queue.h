@@ -16,7 +16,7 @@ struct timeout_queue;
 /* Embedded in what may expire. */
 struct timeout_item {
 	struct list node;
-	ev_tstamp since; /* ev_now() of the last touch */
+	double since; /* clock_now() of the last touch */
 };
 
 /* The item has been taken off the queue; it may be freed, or touched again. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/asan.h"
+#include "base/clock.h"
 #include "daemon/instance.h"
 #include "daemon/session.h"
 
@@ -30,7 +31,7 @@ struct transaction *transaction_new(struct session *s)
 	t->whole = false;
 	t->charged = 0;
 	t->number = ++i->n_mails;
-	t->begun = t->read = ev_now(i->loop);
+	t->begun = t->read = clock_now();
 	mail_init(&t->mail, &i->blocks);
 	qmqp_request_init(&t->request, &t->mail, i->config.max_size,
 			  i->config.max_recipients);

@@ -37,8 +37,8 @@ struct transaction {
 
 	/* for the log */
 	uint64_t number;
-	ev_tstamp begun; /* the first byte */
-	ev_tstamp read;  /* the last byte */
+	double begun; /* clock_now() of the first byte */
+	double read;  /* of the last byte */
 
 	struct transaction *next_spare; /* while it is none */
 };

@@ -2,6 +2,7 @@
 #include "lua/guard_lib.h"
 
 #include <lauxlib.h>
+#include <stdbool.h>
 
 #include "lua/vm.h"
 
@@ -81,13 +82,25 @@ static int l_finalize(lua_State *L)
 	return lua_error(L);
 }
 
+/* Whether the value on top is a function of the script's, or is called like
+ * one. */
+static bool runs_script(lua_State *L)
+{
+	if (lua_isfunction(L, -1))
+		return !lua_iscfunction(L, -1);
+	if (luaL_getmetafield(L, -1, "__call") == LUA_TNIL)
+		return false;
+	lua_pop(L, 1);
+	return true;
+}
+
 /* Upvalue 1: the standard setmetatable. */
 static int l_setmetatable(lua_State *L)
 {
 	if (lua_istable(L, 2)) {
 		lua_pushliteral(L, "__gc");
 		lua_rawget(L, 2);
-		if (lua_isfunction(L, -1) && !lua_iscfunction(L, -1)) {
+		if (runs_script(L)) {
 			lua_pushliteral(L, "__gc");
 			lua_insert(L, -2);
 			lua_pushcclosure(L, l_finalize, 1);

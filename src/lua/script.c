@@ -38,6 +38,8 @@ static void finish(struct script *s, enum coro_status status)
 	}
 	on_done(s, error);
 	lua_settop(s->vm->L, 0);
+	/* what one that failed has left open is not open until the next one */
+	coro_deinit(&s->coro);
 }
 
 static void on_coro_done(struct coro *c, enum coro_status status)

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "io/socket.h"
 #include "proto/mail.h"
@@ -50,8 +51,9 @@ static void note_connected(struct qmqp_client *c)
 	if (c->connected)
 		return;
 	c->connected = true;
+	c->connecting = false;
 	if (ev_is_active(&c->deadline))
-		set_deadline(c, c->until - ev_now(c->loop));
+		set_deadline(c, c->until - clock_now());
 }
 
 /*
@@ -126,8 +128,10 @@ static void on_ready(EV_P_ ev_io *w, int ready)
 
 static void on_deadline(EV_P_ ev_timer *w, int revents)
 {
+	struct qmqp_client *c = container_of(w, struct qmqp_client, deadline);
+
 	(void)loop, (void)revents;
-	finish(container_of(w, struct qmqp_client, deadline), -ETIMEDOUT);
+	finish(c, c->connecting ? -ETIMEDOUT : -ETIME);
 }
 
 void qmqp_client_init(struct qmqp_client *c, struct ev_loop *loop)
@@ -166,10 +170,9 @@ int qmqp_client_start(struct qmqp_client *c, const struct socket_address *to,
 	send_request(c);
 	wait_more(c);
 
-	c->until = ev_now(c->loop) + timeout;
-	set_deadline(c, c->connected || timeout < connect_timeout
-				? timeout
-				: connect_timeout);
+	c->until = clock_now() + timeout;
+	c->connecting = !c->connected && connect_timeout < timeout;
+	set_deadline(c, c->connecting ? connect_timeout : timeout);
 	c->on_done = on_done;
 	return 0;
 }

@@ -43,6 +43,9 @@ RUNAWAYS = {
                         'return a end})\nwhile true do t = t + 1 end',
     '__gc': "setmetatable({}, {__gc = function() while true do end end})\n"
             "collectgarbage() while true do end",
+    '__gc that is a table': 'setmetatable({}, {__gc = setmetatable({}, '
+                            '{__call = function() while true do end end})})\n'
+                            'collectgarbage() while true do end',
     '__close': 'while true do pcall(function() local x <close> = '
                'setmetatable({}, {__close = function() while true do end '
                'end}) error("x") end) end',

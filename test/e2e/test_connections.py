@@ -2,6 +2,7 @@
 """Limits on what all clients together may hold: connections, memory,
 file descriptors."""
 import resource
+import sys
 import time
 
 import pytest
@@ -237,3 +238,53 @@ def test_hard_limit_lowers_max_connections(qrelay):
         for other in idle:
             other.close()
         assert c.reply() == b'Kdiscarded'
+
+
+def test_max_memory_of_whole_mails(qrelay):
+    """A mail that comes in one piece is counted like any other."""
+    q = qrelay(max_size=MIB, max_memory=MIB,
+               handler="sleep(1) return m:discard()")
+    clients = [q.client().send(request(b'x' * 60000)) for _ in range(40)]
+    replies = [c.reply() for c in clients]
+    for c in clients:
+        c.close()
+    assert set(replies) == {b'Kdiscarded', b'Ztoo busy'}
+    assert 15 <= replies.count(b'Kdiscarded') <= 18
+    for m in q.mails(40):
+        if m['verdict'] == b'Z':
+            assert (m['where'], m['size']) == (b'receive', b'60000')
+    assert q.submit(b'x' * 1000000) == b'Kdiscarded'
+
+
+# hands a listening socket over as systemd does, and shuts it down later
+SHARE = """import os, socket, sys, time
+path = sys.argv[1]
+s = socket.socket(socket.AF_UNIX)
+s.bind(path)
+s.listen()
+if os.fork() == 0:
+    while os.path.exists(path) and not os.path.exists(path + '.shut'):
+        time.sleep(0.02)
+    s.shutdown(socket.SHUT_RDWR)
+    os._exit(0)
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def test_listening_socket_shut_down(qrelay, folder):
+    """Whoever shares it may do that: accept(2) then fails for ever."""
+    path = folder / 's'
+    q = qrelay("""local function h(m) return m:discard() end
+qmqp_listen('$SOCK', h)
+qmqp_listen(systemd, h)""", prefix=[sys.executable, '-c', SHARE, str(path)])
+    assert q.submit(address=path) == b'Kdiscarded'
+    (folder / 's.shut').touch()
+    q.wait_message('accept: ')
+    cpu = q.cpu()
+    time.sleep(1)
+    assert q.cpu() - cpu < 0.2
+    assert q.submit() == b'Kdiscarded'
+    assert sum('accept: ' in line for line in q.messages()) == 1

@@ -195,3 +195,13 @@ def test_stderr_closed_by_the_reader(qrelay):
     os.close(reader)
     for _ in range(5):
         assert q.submit() == b'Kdiscarded'
+
+
+@pytest.mark.parametrize('closed', ['2>&-', '0<&- 1>&- 2>&-'])
+def test_no_stderr_at_all(qrelay, closed):
+    """The number belongs to nobody else then."""
+    q = qrelay(prefix=['sh', '-c', f'exec "$@" {closed}', 'sh'])
+    assert q.submit() == b'Kdiscarded'
+    fds = q.fds()
+    assert fds[2] == '/dev/null'
+    assert not any(fds[n].startswith(('socket', 'anon')) for n in (0, 1))

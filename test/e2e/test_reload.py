@@ -172,3 +172,17 @@ function reload() n = n + 1 print('reload ' .. n .. '.') sleep(0) end""")
         q.wait_message(f'reload {i}.')
     q.wait_fds(fds)
     q.check_rss(rss + (2 << 20))
+
+
+def test_error_closes_variables(qrelay):
+    """At once, not when the next one begins."""
+    q = qrelay(pre="""function reload()
+  local c <close> = setmetatable({}, {__close = function(_, e)
+    print('closed: ' .. tostring(e)) end})
+  sleep(0)
+  error('broken', 0)
+end""")
+    q.sighup()
+    q.wait_message('reload failed')
+    q.wait_message('closed: broken', 2)
+    assert q.submit() == b'Kdiscarded'
