@@ -34,7 +34,8 @@ struct vm {
 	struct coro *running;      /* NULL outside of coro's resume */
 
 	size_t memory;       /* bytes that Lua holds */
-	size_t memory_limit; /* beyond it a running script gets an error */
+	size_t memory_limit; /* beyond it a running script gets an error; our
+				own calls have LIMIT_LUA_RESERVE more */
 };
 
 /* NULL without memory or timer (errno).  All standard libraries and ours are
