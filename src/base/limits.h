@@ -23,6 +23,7 @@
 #define LIMIT_HANDLER_TIMEOUT_DEFAULT 1  /* of CPU a mail */
 #define LIMIT_LUA_MEMORY_DEFAULT 268435456
 #define LIMIT_LUA_MEMORY_MIN 1048576
+#define LIMIT_LUA_RESERVE 1048576 /* beyond it, for calls of the daemon's own */
 #define LIMIT_SHUTDOWN_TIMEOUT_DEFAULT 5
 #define LIMIT_SCRIPT_TIMEOUT 60  /* of CPU, start and `reload` */
 #define LIMIT_DURATION_MAX 86400 /* of any duration above */

@@ -121,10 +121,12 @@ static void refuse_twice(lua_State *L, const struct config *c,
 	}
 }
 
-/* Arguments 1 … 3 are checked; all that may raise for them has been done. */
+/* Arguments 1 … 3 are checked.  Adds a whole listener, or none: the script may
+ * catch the error. */
 static void add(lua_State *L, struct config *c, const struct listener_config *l)
 {
-	struct listener_config *added;
+	struct listener_config *added = NULL;
+	char *name, *where_copy;
 	size_t size;
 	const char *where;
 	int handler;
@@ -133,16 +135,22 @@ static void add(lua_State *L, struct config *c, const struct listener_config *l)
 	where = lua_tolstring(L, -1, &size);
 	lua_pushvalue(L, 2);
 	handler = luaL_ref(L, LUA_REGISTRYINDEX);
-	added = config_add_listener(c);
-	if (added != NULL) {
-		*added = *l;
-		added->handler = handler;
-		added->where = strndup(where, size > 2 ? size - 2 : 0);
-		added->name = l->name ? strdup(l->name) : NULL;
-	}
-	if (added == NULL || added->where == NULL ||
-	    (l->name != NULL && added->name == NULL))
+	/* from here on nothing raises */
+	where_copy = strndup(where, size > 2 ? size - 2 : 0);
+	name = l->name != NULL ? strdup(l->name) : NULL;
+	if (where_copy != NULL && (name != NULL || l->name == NULL))
+		added = config_add_listener(c);
+	if (added == NULL) {
+		free(where_copy);
+		free(name);
+		luaL_unref(L, LUA_REGISTRYINDEX, handler);
 		luaL_error(L, "not enough memory");
+		return;
+	}
+	*added = *l;
+	added->handler = handler;
+	added->where = where_copy;
+	added->name = name;
 }
 
 static int l_listen(lua_State *L)

@@ -279,10 +279,19 @@ static const struct attribute {
 	{"remote", get_remote, NULL},
 };
 
-static const struct attribute *find_attribute(const char *name)
+/* The one named by the value at 2, or NULL. */
+static const struct attribute *find_attribute(lua_State *L)
 {
+	const char *name;
+	size_t size;
+
+	if (lua_type(L, 2) != LUA_TSTRING)
+		return NULL;
+	name = lua_tolstring(L, 2, &size);
 	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++)
-		if (strcmp(attributes[i].name, name) == 0)
+		/* the name may hold a NUL byte: then it is another one */
+		if (strcmp(attributes[i].name, name) == 0 &&
+		    strlen(name) == size)
 			return &attributes[i];
 	return NULL;
 }
@@ -291,13 +300,12 @@ static const struct attribute *find_attribute(const char *name)
 static int l_index(lua_State *L)
 {
 	struct mail_context *m = mail_class_check(L, 1);
-	const struct attribute *a = NULL;
+	const struct attribute *a;
 
 	lua_pushvalue(L, 2);
 	if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
 		return 1;
-	if (lua_type(L, 2) == LUA_TSTRING)
-		a = find_attribute(lua_tostring(L, 2));
+	a = find_attribute(L);
 	if (a == NULL)
 		return luaL_error(L, "a mail has no attribute '%s'",
 				  luaL_tolstring(L, 2, NULL));
@@ -307,10 +315,8 @@ static int l_index(lua_State *L)
 static int l_newindex(lua_State *L)
 {
 	struct mail_context *m = mail_class_check(L, 1);
-	const struct attribute *a = NULL;
+	const struct attribute *a = find_attribute(L);
 
-	if (lua_type(L, 2) == LUA_TSTRING)
-		a = find_attribute(lua_tostring(L, 2));
 	if (a == NULL)
 		return luaL_error(L, "a mail has no attribute '%s'",
 				  luaL_tolstring(L, 2, NULL));

@@ -7,10 +7,15 @@
 
 static bool is_known(lua_State *L, const char *const *names)
 {
+	const char *name;
+	size_t size;
+
 	if (lua_type(L, -1) != LUA_TSTRING)
 		return false;
+	name = lua_tolstring(L, -1, &size);
 	for (; *names != NULL; names++)
-		if (strcmp(lua_tostring(L, -1), *names) == 0)
+		/* the name may hold a NUL byte: then it is another one */
+		if (strcmp(name, *names) == 0 && strlen(name) == size)
 			return true;
 	return false;
 }

@@ -27,13 +27,15 @@
 #define OWN_BUDGET 1.
 
 /*
- * lua_Alloc.  The limit holds while a script runs: only then is there somebody to
- * take the error.  What the daemon itself asks for is small and goes through.
+ * lua_Alloc.  What the daemon itself asks for is small and goes through, so that
+ * mails can be told what happened when a script has used up all; but its calls may
+ * run finalizers and __tostring of the script, which must not have all memory.
  */
 static void *allocate(void *ud, void *ptr, size_t osize, size_t nsize)
 {
 	struct vm *vm = ud;
 	size_t before = ptr != NULL ? osize : 0;
+	size_t limit = vm->memory_limit;
 	void *p;
 
 	if (nsize == 0) {
@@ -41,8 +43,9 @@ static void *allocate(void *ud, void *ptr, size_t osize, size_t nsize)
 		vm->memory -= before;
 		return NULL;
 	}
-	if (nsize > before && vm->limited &&
-	    vm->memory - before + nsize > vm->memory_limit)
+	if (!vm->limited)
+		limit += LIMIT_LUA_RESERVE;
+	if (nsize > before && vm->memory - before + nsize > limit)
 		return NULL;
 	p = realloc(ptr, nsize);
 	if (p != NULL)

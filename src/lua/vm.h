@@ -47,7 +47,8 @@ struct vm {
 	struct list callbacks; /* that wait; callback.h */
 
 	size_t memory;       /* bytes that Lua holds */
-	size_t memory_limit; /* beyond it a running script gets an error */
+	size_t memory_limit; /* beyond it a running script gets an error; our
+				own calls have LIMIT_LUA_RESERVE more */
 	bool limited;        /* one runs: there is somebody to take the error */
 };
 

@@ -135,7 +135,7 @@ static void test_over_resumes(void **state)
 static void test_waits_over_budget(void **state)
 {
 	struct task t;
-	int r;
+	enum coro_status r;
 
 	(void)state;
 	task_init(&t);
