@@ -123,6 +123,28 @@ def test_config(folder, where):
     assert r.stdout.count('would listen on ') == calls, r.stdout
 
 
+@pytest.mark.parametrize('where', CONFIGS)
+def test_handlers(where, qrelay, server, folder):
+    """The handlers do something with a mail, and reload() does not fail."""
+    sink = server()
+    text = re.sub(r"'(192[.\d]+|/tmp/try/sink.sock)'", f"'{sink.address}'",
+                  CONFIGS[where])
+    text = text.replace('/usr/sbin/sendmail', '/bin/true')
+    text = text.replace('host=policy.example.org', f'host={folder}')
+    text, calls = re.subn(r"^qmqp_listen\((systemd|'[^']*')",
+                          "qmqp_listen('$SOCK'", text, 1, re.M)
+    text = re.sub(r"^qmqp_listen\((systemd|'(?!\$)[^']*')",
+                  f"qmqp_listen('{folder}/more.sock'", text, 0, re.M)
+    text = re.sub(r"\{name='\w+'\}", '{}', text)
+    q = qrelay(text)
+    assert q.submit(sender=b'www-data@a.example.com') in (
+        b'Kok', b'Drejected', b'Zthe policy is not available')
+    q.sighup()
+    assert q.submit(sender=b'')[:1] in b'KDZ'
+    assert calls == 1 and not any('where' in m for m in q.mails(2))
+    assert 'reload failed' not in q.output()
+
+
 def test_programs_are_described():
     """Each option that a program prints stands in its man page."""
     for program, page in ((DAEMON, 'cm4all-qrelay'),
