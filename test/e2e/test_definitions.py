@@ -153,3 +153,40 @@ def test_limits():
                         limits.get(f'{same}_MAX',
                                    limits['LIMIT_MAX_MEMORY_MAX']))
         assert (least, most) == expected, name
+
+
+def source(*folders):
+    return '\n'.join(path.read_text() for folder in folders for path in
+                     sorted((TREE / 'src' / folder).glob('*.c')))
+
+
+def test_verdicts():
+    """Each text that the code answers with stands in the manual's list."""
+    text = source('daemon', 'relay', 'lua')
+    texts = set(re.findall(r"'[KZD]', \"([^\"]+)\"", text))
+    texts |= set(re.findall(r'\bfail\(d, [^;]*"([^"]+)"\);', text))
+    texts |= set(re.findall(r'return "([^"]+)"', (
+        TREE / 'src' / 'proto' / 'qmqp_request.c').read_text()))
+    assert {'script failed', 'connect failed', 'relay failed', 'discarded',
+            'malformed input', 'too busy'} <= texts
+    page = (TREE / 'doc' / 'manual' / 'verdicts.rst').read_text()
+    for one in texts:
+        assert re.search(rf'``[KZD]{re.escape(one)}``', page), one
+    for one in re.findall(r'session_abandon\([^;]*?"([^"]+)"\)', text):
+        assert f'``{one}``' in page
+
+
+def test_log_keys():
+    """So do the keys of the log, and the steps of `where`."""
+    page = (TREE / 'doc' / 'manual' / 'log.rst').read_text()
+    keys = re.findall(r'log_line_\w+\(&?\w+,\s*"(\w+)"', source('daemon'))
+    assert len(set(keys)) >= 17
+    for key in keys:
+        assert f'``{key}``' in page or f'{key}="' in page or \
+            f'``{key}=' in page or f' {key}=' in page, key
+    steps = set(re.findall(r'(?:where|, |\? |: |return )"(accept|receive|'
+                           r'handle|deliver|connect|send|reply|exec)"',
+                           source('daemon')))
+    assert len(steps) == 8
+    for step in steps:
+        assert f'   * - ``{step}``\n' in page, step
