@@ -27,6 +27,10 @@ check:
 	@$(SETUP) check
 	@test/tools/check
 
+docs:
+	@$(SETUP) docs
+	@test/tools/docs $(BUILD)-docs
+
 bench:
 	@$(SETUP) bench
 	@$(MAKE) --no-print-directory all
@@ -40,7 +44,7 @@ format:
 	@test/tools/format --write
 
 clean:
-	rm -rf build build-gcc build-clang build-asan build-bench
+	rm -rf build build-docs build-gcc build-clang build-asan build-bench
 
 distclean: clean
 	rm -rf .cache
@@ -49,10 +53,11 @@ help:
 	@echo 'make            build into $(BUILD)/'
 	@echo 'make demo       install what lacks, build, relay one mail and show it'
 	@echo 'make check      install what lacks, run every test (about ten minutes)'
+	@echo 'make docs       install what lacks, build the manual into $(BUILD)-docs/'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make bench      install what lacks, measure against the floor and HAProxy'
 	@echo 'make setup      install what building needs, nothing else'
 	@echo 'make format     clang-format all C files in place'
 	@echo 'make clean      remove the builds; distclean: the fetched peers too'
 
-.PHONY: all setup demo check bench install format clean distclean help
+.PHONY: all setup demo check docs bench install format clean distclean help
