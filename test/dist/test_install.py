@@ -56,7 +56,7 @@ def test_edited_config_is_kept(tmp_path):
     install(tmp_path)
     config = tmp_path / 'etc/cm4all/qrelay/config.lua'
     config.write_text('-- mine\n')
-    assert f'Keeping {config}' in install(tmp_path)
+    install(tmp_path)
     assert config.read_text() == '-- mine\n'
 
 
