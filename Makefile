@@ -5,6 +5,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
+CONFIG = /etc/cm4all/qrelay/config.lua
 
 SETUP = test/tools/setup
 
@@ -39,12 +40,18 @@ bench:
 install: $(BUILD)/build.ninja
 	meson configure $(BUILD) -Dprefix=$(PREFIX)
 	DESTDIR="$(DESTDIR)" meson install -C $(BUILD)
+	@[ -e "$(DESTDIR)$(CONFIG)" ] || echo "$(CONFIG) may not be written:" \
+		"start cm4all-qrelay with --config"
+
+deb:
+	@$(SETUP) deb
+	@dist/make-deb
 
 format:
 	@test/tools/format --write
 
 clean:
-	rm -rf build build-docs build-gcc build-clang build-asan build-bench
+	rm -rf build build-docs build-gcc build-clang build-asan build-bench build-deb
 
 distclean: clean
 	rm -rf .cache
@@ -55,9 +62,10 @@ help:
 	@echo 'make check      install what lacks, run every test (about ten minutes)'
 	@echo 'make docs       install what lacks, build the manual into $(BUILD)-docs/'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
+	@echo 'make deb        install what lacks, build Debian packages into build-deb/'
 	@echo 'make bench      install what lacks, measure against the floor and HAProxy'
 	@echo 'make setup      install what building needs, nothing else'
 	@echo 'make format     clang-format all C files in place'
 	@echo 'make clean      remove the builds; distclean: the fetched peers too'
 
-.PHONY: all setup demo check docs bench install format clean distclean help
+.PHONY: all setup demo check docs bench install deb format clean distclean help

@@ -49,8 +49,8 @@ local function identity(m)
   return table.concat(lines, '\n'):sub(1, ROOM)
 end
 
--- A path without a leading slash is relative to this script's folder.
-qmqp_listen('qrelay.sock', function(m)
+-- The socket is /run/cm4all/qrelay/socket, from cm4all-qrelay.socket.
+qmqp_listen(systemd, function(m)
   local box = sodium.crypto_box_seal(identity(m), pk)
   m:insert_header(NAME, sodium.bin2hex(box))
   return m:connect(server)

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 --
 -- Hands each mail to a program with sendmail's interface: this machine's own mail
--- server, or msmtp, or qrelay-sendmail.
+-- server, or msmtp, or qrelay-sendmail.  Postfix's needs sendmail.conf, which
+-- says why; to let Postfix take mails by QMQP is better.
 
 local SENDMAIL = os.getenv('QRELAY_SENDMAIL') or '/usr/sbin/sendmail'
 

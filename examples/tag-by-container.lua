@@ -29,9 +29,9 @@ local function customer_of(cgroup)
   return found
 end
 
--- A path without a leading slash is relative to this script's folder.  To let a
+-- The socket is /run/cm4all/qrelay/socket, from cm4all-qrelay.socket.  To let a
 -- container in, bind-mount that folder into it, not the socket alone.
-qmqp_listen('qrelay.sock', function(m)
+qmqp_listen(systemd, function(m)
   -- The group may be impossible to tell (see the manual): that is an error, the
   -- client gets a temporary failure, and the log says why.
   local customer = customer_of(m.cgroup)

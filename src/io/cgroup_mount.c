@@ -5,19 +5,18 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "io/beneath.h"
 #include "io/cgroup_walk.h"
 #include "io/mountinfo.h"
 
@@ -151,17 +150,7 @@ int cgroup_mount_open(struct cgroup_mount *m, const char **ret_reason)
 int cgroup_mount_open_path(const struct cgroup_mount *m, const char *path,
 			   int flags)
 {
-	struct open_how how = {
-		.flags = (unsigned)(flags | O_DIRECTORY | O_CLOEXEC),
-		.resolve =
-			RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
-	};
-	long fd;
-
-	path += strspn(path, "/");
-	fd = syscall(SYS_openat2, m->root, *path ? path : ".", &how,
-		     sizeof(how));
-	return fd < 0 ? -errno : (int)fd;
+	return beneath_open(m->root, path + strspn(path, "/"), flags);
 }
 
 /* Opens the directory with that id; -EPERM without the privilege. */

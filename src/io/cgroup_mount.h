@@ -41,7 +41,7 @@ MUSTCHECK int cgroup_mount_open(struct cgroup_mount *m,
 
 /*
  * Opens the directory of the group with that absolute path: never one outside
- * the mount, nor through a symbolic link or another mount (openat2(2)).
+ * the mount, nor through a symbolic link or another mount (io/beneath.h).
  * `flags` are O_RDONLY or O_PATH.  Returns a descriptor that is the caller's,
  * or -errno.  The mount must be open.
  */

@@ -135,7 +135,7 @@ def own_cgroup():
 def relay_sealed(qrelay, server, desk, change=lambda text: text):
     s = server()
     text = (EXAMPLES / 'sealed-identity.lua').read_text()
-    q = qrelay(change(text), env={'QRELAY_SERVER': s.address},
+    q = qrelay(change(text).replace('(systemd,', "('qrelay.sock',"), env={'QRELAY_SERVER': s.address},
                files={'abuse-desk.pk': (desk / 'abuse-desk.pk').read_text()})
     reply = q.submit(b'X-Sealed-Identity: ' + b'00' * 80 + b'\n' + MESSAGE,
                      address=str(q.dir / 'qrelay.sock'))

@@ -38,6 +38,7 @@ def sink(server):
 def example(request, qrelay, sink, folder):
     """The example, as it is, in a folder of its own."""
     text = (TREE / 'examples' / 'tag-by-container.lua').read_text()
+    text = text.replace('(systemd,', "('qrelay.sock',")
     prefix = ()
     if request.param == 'nobody':
         prefix = NOBODY
