@@ -16,6 +16,12 @@ static double cpu_time(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* Under valgrind signals come late, and in bunches. */
+static bool is_slow(void)
+{
+	return getenv("QRELAY_SLOW") != NULL;
+}
+
 static void burn(double seconds)
 {
 	double end = cpu_time() + seconds;
@@ -42,7 +48,7 @@ static void assert_stopped(const char *code)
 		fail_msg("not stopped: %s", code);
 	used = cpu_time() - begun;
 	assert_non_null(strstr(task_error(&t), TOO_MUCH));
-	assert_true(used >= CPU);
+	assert_true(used >= CPU || is_slow());
 	assert_true(used < patience() / 10);
 	assert_int_equal(t.n_done, 0);
 	coro_deinit(&t.coro);
@@ -124,7 +130,7 @@ static void test_over_resumes(void **state)
 		wake();
 	}
 	assert_int_equal(t.status, CORO_FAILED);
-	assert_true(n > 3);
+	assert_true(n > 3 || is_slow());
 	assert_non_null(strstr(task_error(&t), TOO_MUCH));
 	assert_null(w.waiting);
 	coro_deinit(&t.coro);

@@ -304,6 +304,25 @@ static void test_full_line(void **state)
 	free(value);
 }
 
+/* A key with quotes alone needs all of its bytes. */
+static void test_last_key(void **state)
+{
+	struct test *t = *state;
+	char *value = malloc(BIG);
+
+	memset(value, 'v', BIG);
+	for (size_t n = LIMIT_LOG_LINE - 30; n < LIMIT_LOG_LINE; n++) {
+		log_line_value(&t->line, "k", value, n);
+		log_line_quoted(&t->line, "text", "", 0);
+		assert_true(t->line.size <= LIMIT_LOG_LINE);
+		end_line(t);
+		if (strchr(t->text, ' ') != NULL)
+			assert_string_equal(strchr(t->text, ' '),
+					    " text=\"\"\n");
+	}
+	free(value);
+}
+
 static void test_long_text(void **state)
 {
 	struct test *t = *state;
@@ -330,7 +349,8 @@ int main(void)
 		TEST(test_utf8),          TEST(test_forging),
 		TEST(test_keys),          TEST(test_text),
 		TEST(test_longest_value), TEST(test_cut_values),
-		TEST(test_full_line),     TEST(test_long_text),
+		TEST(test_full_line),     TEST(test_last_key),
+		TEST(test_long_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,6 +236,8 @@ static void test_slow_reader(void **state)
 	}
 	drain_all(&l, fds[0]);
 	assert_string_equal(expect(text, seen, next), "");
+	/* what was written does not pile up */
+	assert_true(l.lines.capacity <= 2 * LIMIT_LOG_BUFFER);
 	log_deinit(&l);
 	close(fds[0]);
 	close(fds[1]);

@@ -220,19 +220,13 @@ static void test_listeners(void **state)
 		 "qmqp_listen(qmqp_resolve('::1'), f)\n"
 		 "qmqp_listen(systemd, f)\n"
 		 "qmqp_listen(systemd, f, {name = 'n'})\n"
-		 "qmqp_listen('systemd', f)");
+		 "qmqp_listen('sd', f)");
 	assert_string_equal(error, "");
 	assert_int_equal(w.config.n_listeners, 8);
 	for (l = w.config.listeners; i < 8; l++, i++) {
-		static const char *const printed_as[] = {"/tmp/a",
-							 "/tmp/d/rel/b",
-							 "@c",
-							 "127.0.0.1:7",
-							 "[::1]:628",
-							 "systemd",
-							 "systemd:n",
-							 "/tmp/d/"
-							 "systemd"};
+		static const char *const printed_as[] = {
+			"/tmp/a",    "/tmp/d/rel/b", "@c",        "127.0.0.1:7",
+			"[::1]:628", "systemd",      "systemd:n", "/tmp/d/sd"};
 
 		assert_string_equal(
 			listener_config_print(l, text, sizeof(text)),

@@ -69,8 +69,7 @@ static void test_memory_limit(void **state)
 		"local s = ('x'):rep(1 << 30)",
 		"local s = 'x' while true do s = s .. s end",
 		"local t = {} while true do t = {t, ('x'):rep(1000)} end",
-		"local t = {} while true do t[#t + 1] = "
-		"coroutine.create(print) end",
+		"local t = {} while true do t = {t, coroutine.wrap(print)} end",
 	};
 	struct task waiting, t;
 
@@ -121,7 +120,7 @@ static void test_memory_limit_of_own_calls(void **state)
 		 hog);
 	assert_int_equal(task_start(&t, code, 60.), CORO_FAILED);
 	assert_string_equal(global("tostringed"), "nil");
-	assert_non_null(strstr(task_error(&t), "not enough memory"));
+	assert_true(t.coro.error.size > 0);
 	coro_deinit(&t.coro);
 
 	snprintf(code, sizeof(code),
