@@ -6,6 +6,7 @@
  */
 #include "relaying.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "daemon/delivery.h"
 #include "io/child.h"
@@ -138,8 +139,8 @@ static bool start(const struct mail *m)
 	t.lines[0] = '\0';
 	ev_now_update(t.loop);
 	t.starting = true;
-	known = delivery_start(&t.delivery, &t.action, m,
-			       ev_now(t.loop) + t.time, on_done);
+	known = delivery_start(&t.delivery, &t.action, m, clock_now() + t.time,
+			       on_done);
 	t.starting = false;
 	assert_false(t.done);
 	if (known)
