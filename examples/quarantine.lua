@@ -5,7 +5,7 @@
 -- has changed.  Each relay holds a copy, so that a mail costs no query and mail
 -- goes on without the database, with the list as it was last seen.
 
-local db = pg:new(os.getenv('QRELAY_DB') or 'host=/run/postgresql dbname=mail')
+local db = pg:new(os.getenv('QRELAY_DATABASE') or 'dbname=mail')
 local server = qmqp_resolve(os.getenv('QRELAY_SERVER') or '192.0.2.7')
 
 local quarantine = nil  -- reason by uid

@@ -3,25 +3,26 @@
 
 Others have files of their own: sealed-identity*.lua test_sodium.py,
 tag-by-container.lua test_tag_by_container.py, sendmail.lua test_exec_life.py,
-demo.lua `demo/run`.
+limits-by-customer.lua and cache-by-notify.lua test_pg_examples.py, demo.lua
+`demo/run`.
 """
 import os
 import re
 import subprocess
-import threading
 
 import pytest
 from harness.daemon import StartError
 from harness.env import DAEMON, TREE, WRAPPER, slow, wait_until
-from harness.qmqp import MESSAGE, as_uid
+from harness.qmqp import MESSAGE
 from harness.server import answering
 
 EXAMPLES = TREE / 'examples'
 HERE = {'null-client.lua', 'two-hubs.lua', 'maintenance.lua',
-        'limit-by-customer.lua', 'quarantine.lua'}
+        'quarantine.lua'}
 ELSEWHERE = {'demo.lua', 'sealed-identity.lua', 'sealed-identity-keys.lua',
              'sealed-identity-open.lua', 'sendmail.lua',
-             'tag-by-container.lua'}
+             'tag-by-container.lua', 'limits-by-customer.lua',
+             'cache-by-notify.lua'}
 # those that need a key, or a database, before they start
 NEEDY = {'sealed-identity.lua', 'sealed-identity-keys.lua',
          'sealed-identity-open.lua', 'quarantine.lua'}
@@ -149,7 +150,7 @@ def test_maintenance(example, server, folder):
     assert len(s.requests) == 3
 
 
-# ----- limit-by-customer.lua -----
+# ----- quarantine.lua -----
 
 
 def load(pg, name):
@@ -157,78 +158,10 @@ def load(pg, name):
 
 
 @pytest.fixture
-def limited(example, server, pg):
-    load(pg, 'limit-by-customer.sql')
-    pg.sql(f"INSERT INTO customers VALUES ({os.geteuid()}, 'alice', 5)")
-    s = server()
-    return example('limit-by-customer', QRELAY_DB=pg.conninfo,
-                   QRELAY_SERVER=s.address), s
-
-
-OVER = b'Ztoo many recipients this hour'
-
-
-def test_limit(limited, pg):
-    q, s = limited
-    assert q.submit(rcpts=[b'a@x', b'b@x', b'c@x']) == b'Kok'
-    assert q.submit(rcpts=[b'a@x', b'b@x', b'c@x']) == OVER
-    assert q.submit(rcpts=[b'a@x', b'b@x']) == b'Kok'  # there are two left
-    assert q.submit() == OVER
-    assert len(s.requests) == 2
-    assert pg.sql('SELECT recipients FROM sent') == '5'
-    assert {m['account'] for m in q.mails(4)} == {b'alice'}
-    # the next hour
-    pg.sql("UPDATE sent SET hour = hour - interval '1 hour'")
-    assert q.submit() == b'Kok'
-
-
-def test_limit_holds_for_one_mail(limited, pg):
-    q, _ = limited
-    assert q.submit(rcpts=[b'a@x'] * 6) == OVER
-    pg.sql('UPDATE customers SET per_hour = 0')
-    assert q.submit() == OVER
-    assert pg.sql('SELECT count(*) FROM sent') == '0'
-
-
-def test_limit_at_the_same_time(limited, pg):
-    """Of twenty at once five go out."""
-    q, s = limited
-    replies = []
-    threads = [threading.Thread(target=lambda: replies.append(q.submit()))
-               for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(replies) == [b'Kok'] * 5 + [OVER] * 15
-    assert len(s.requests) == 5
-    assert pg.sql('SELECT recipients FROM sent') == '5'
-
-
-def test_limit_of_a_stranger(limited, pg, root):
-    q, s = limited
-    with as_uid(4711):
-        assert q.submit() == b'Dno customer has uid 4711'
-    assert s.requests == []
-
-
-def test_limit_without_a_database(example, server):
-    s = server()
-    q = example('limit-by-customer', QRELAY_SERVER=s.address,
-                QRELAY_DB='host=/nonexistent dbname=mail')
-    assert q.submit() == b'Zthe limits cannot be looked up, try again later'
-    q.wait_message('limit-by-customer: ')
-    assert s.requests == []
-
-
-# ----- quarantine.lua -----
-
-
-@pytest.fixture
 def quarantine(example, server, pg):
     load(pg, 'quarantine.sql')
     s = server()
-    q = example('quarantine', QRELAY_DB=pg.conninfo, QRELAY_SERVER=s.address)
+    q = example('quarantine', QRELAY_DATABASE=pg.conninfo, QRELAY_SERVER=s.address)
     q.wait_message('quarantine: 0 accounts')
     return q
 
@@ -270,7 +203,7 @@ def test_quarantine_while_the_database_is_away(example, server, own_pg):
     uid = os.geteuid()
     own_pg.sql(f"INSERT INTO quarantine VALUES ({uid}, 'stolen')")
     s = server()
-    q = example('quarantine', QRELAY_DB=own_pg.conninfo,
+    q = example('quarantine', QRELAY_DATABASE=own_pg.conninfo,
                 QRELAY_SERVER=s.address)
     assert q.submit() == SHUT
     own_pg.stop()
@@ -284,7 +217,7 @@ def test_quarantine_while_the_database_is_away(example, server, own_pg):
 
 def test_quarantine_without_a_list(example):
     with pytest.raises(StartError) as e:
-        example('quarantine', QRELAY_DB='host=/nonexistent dbname=mail')
+        example('quarantine', QRELAY_DATABASE='host=/nonexistent dbname=mail')
     assert 'quarantine cannot be read' in e.value.output
     assert e.value.code == 1
 
