@@ -31,9 +31,11 @@ def staged(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def find(staged):
-    """find('name'): the one installed file of that name."""
+    """find('name'): the one installed file of that name; a shell's completion
+    is called like the program."""
     def one(name):
-        found = [p for p in staged.rglob(name) if p.is_file()]
+        found = [p for p in staged.rglob(name)
+                 if p.is_file() and p.parent.name != 'completions']
         assert len(found) == 1, f'{name}: {found}'
         return found[0]
     return one
