@@ -78,7 +78,7 @@ static void test_run_away(void **state)
 		"end",
 		"local t <close> = setmetatable({}, {__close = function() "
 		"while true do end end}) while true do end",
-		"while true do ('x'):rep(100):find('x-x-x-x-y') end",
+		"while true do ('x'):rep(100):find('x-x-x-y') end",
 	};
 
 	(void)state;
