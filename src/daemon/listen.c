@@ -131,6 +131,11 @@ static void raise_descriptors(struct instance *i)
 		   "open files (RLIMIT_NOFILE) holds no more",
 		   i->config.max_connections, (size_t)room,
 		   (size_t)limit.rlim_cur);
+	/* one uid must not have them all where the script left it a quarter */
+	if (i->config.max_connections_per_uid ==
+	    config_connections_per_uid(i->config.max_connections))
+		i->config.max_connections_per_uid =
+			config_connections_per_uid(room);
 	i->config.max_connections = room;
 }
 

@@ -156,7 +156,7 @@ static int read_globals(lua_State *L)
 		read_global(L, c, &globals[i], script);
 	if (c->max_connections_per_uid == 0)
 		c->max_connections_per_uid =
-			c->max_connections > 4 ? c->max_connections / 4 : 1;
+			config_connections_per_uid(c->max_connections);
 	if (c->max_memory == LIMIT_MAX_MEMORY_DEFAULT &&
 	    c->max_memory < c->max_size)
 		c->max_memory = c->max_size;

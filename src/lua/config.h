@@ -59,6 +59,12 @@ MUSTCHECK struct listener_config *config_add_listener(struct config *c);
 const char *listener_config_print(const struct listener_config *l, char *buf,
 				  size_t size);
 
+/* What one uid may have of them unless the script says otherwise. */
+static inline size_t config_connections_per_uid(size_t max_connections)
+{
+	return max_connections > 4 ? max_connections / 4 : 1;
+}
+
 /* Sets the globals to their defaults, for scripts that want to know them. */
 void config_push_globals(lua_State *L);
 

@@ -240,6 +240,17 @@ def test_hard_limit_lowers_max_connections(qrelay):
         assert c.reply() == b'Kdiscarded'
 
 
+def test_hard_limit_lowers_the_share_of_a_uid(qrelay):
+    """One uid has a quarter of what is left, not of what was hoped for."""
+    q = qrelay(prefix=['prlimit', '--nofile=512:512'])
+    q.wait_message('max_connections')
+    idle = [q.client() for _ in range(14)]
+    time.sleep(0.1)
+    assert q.submit() == b'Ztoo many connections'
+    for c in idle:
+        c.close()
+
+
 def test_max_memory_of_whole_mails(qrelay):
     """A mail that comes in one piece is counted like any other."""
     q = qrelay(max_size=MIB, max_memory=MIB,
