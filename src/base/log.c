@@ -248,64 +248,52 @@ static void add_escaped(struct log_line *line, const char *p, size_t n,
 	}
 }
 
-static bool is_bare(const char *p, size_t n)
+bool log_line_key(struct log_line *line, const char *key, size_t size)
 {
-	return n > 0 && span(p, n, BARE) == n;
-}
+	char *at = line->text + line->size;
 
-static bool add_key(struct log_line *line, const char *key)
-{
-	size_t before = line->size;
-
-	/* never a key without at least room for its quotes */
-	if (sizeof(line->text) - line->size < strlen(key) + 8)
+	if (sizeof(line->text) - line->size < size + 8)
 		return false;
-	if ((before == 0 || add(line, " ", 1)) && add(line, key, strlen(key)) &&
-	    add(line, "=", 1))
-		return true;
-	line->size = before;
-	return false;
+	if (line->size > 0)
+		*at++ = ' ';
+	memcpy(at, key, size);
+	at[size] = '=';
+	line->size = (size_t)(at + size + 1 - line->text);
+	return true;
 }
 
-void log_line_quoted(struct log_line *line, const char *key, const char *value,
-		     size_t size)
+void log_line_add_quoted(struct log_line *line, const char *value, size_t size)
 {
-	if (!add_key(line, key))
-		return;
 	line->text[line->size++] = '"';
 	add_escaped(line, value, size, true);
 	line->text[line->size++] = '"';
 }
 
-void log_line_value(struct log_line *line, const char *key, const char *value,
-		    size_t size)
+void log_line_add(struct log_line *line, const char *value, size_t size)
 {
-	if (!is_bare(value, size)) {
-		log_line_quoted(line, key, value, size);
-		return;
-	}
-	if (add_key(line, key))
-		add_escaped(line, value, size, false);
+	size_t room = sizeof(line->text) - 1 - line->size;
+
+	if (size > 0 && span(value, size, BARE) == size)
+		add(line, value, size < room ? size : room);
+	else
+		log_line_add_quoted(line, value, size);
 }
 
-void log_line_number(struct log_line *line, const char *key, uint64_t value)
+void log_line_add_number(struct log_line *line, uint64_t value)
 {
 	char text[NUMBER_MAX];
-	size_t n = number_print(text, value, 10);
 
-	if (add_key(line, key))
-		add(line, text, n);
+	add(line, text, number_print(text, value));
 }
 
-void log_line_tenths(struct log_line *line, const char *key, uint64_t value)
+void log_line_add_tenths(struct log_line *line, uint64_t value)
 {
 	char text[NUMBER_MAX + 2];
-	size_t n = number_print(text, value / 10, 10);
+	size_t n = number_print(text, value / 10);
 
 	text[n++] = '.';
 	text[n++] = (char)('0' + value % 10);
-	if (add_key(line, key))
-		add(line, text, n);
+	add(line, text, n);
 }
 
 /* The rest of a line that was cut is not told of: it is only ever a traceback or

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/attr.h"
 #include "base/buffer.h"
@@ -63,19 +64,49 @@ static inline void log_line_init(struct log_line *line)
 	line->size = 0;
 }
 
+/*
+ * Adds " key=", without the space if it is the line's first; returns false, and
+ * adds nothing, without room for it and a value's quotes.  Private.
+ */
+bool log_line_key(struct log_line *line, const char *key, size_t size);
+void log_line_add(struct log_line *line, const char *value, size_t size);
+void log_line_add_quoted(struct log_line *line, const char *value, size_t size);
+void log_line_add_number(struct log_line *line, uint64_t value);
+void log_line_add_tenths(struct log_line *line, uint64_t value);
+
+/* These are inline so that the compiler counts the key's letters. */
+
 /* Adds " key=value", the value bare if it can be. */
-void log_line_value(struct log_line *line, const char *key, const char *value,
-		    size_t size);
+static inline void log_line_value(struct log_line *line, const char *key,
+				  const char *value, size_t size)
+{
+	if (log_line_key(line, key, strlen(key)))
+		log_line_add(line, value, size);
+}
 
 /* Adds " key=value", the value always quoted. */
-void log_line_quoted(struct log_line *line, const char *key, const char *value,
-		     size_t size);
+static inline void log_line_quoted(struct log_line *line, const char *key,
+				   const char *value, size_t size)
+{
+	if (log_line_key(line, key, strlen(key)))
+		log_line_add_quoted(line, value, size);
+}
 
 /* Adds " key=" and a number. */
-void log_line_number(struct log_line *line, const char *key, uint64_t value);
+static inline void log_line_number(struct log_line *line, const char *key,
+				   uint64_t value)
+{
+	if (log_line_key(line, key, strlen(key)))
+		log_line_add_number(line, value);
+}
 
 /* Adds " key=" and a number that has one decimal: value / 10. */
-void log_line_tenths(struct log_line *line, const char *key, uint64_t value);
+static inline void log_line_tenths(struct log_line *line, const char *key,
+				   uint64_t value)
+{
+	if (log_line_key(line, key, strlen(key)))
+		log_line_add_tenths(line, value);
+}
 
 /* Queues the line. */
 void log_line_end(struct log *l, const struct log_line *line);

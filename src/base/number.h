@@ -7,10 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The most bytes that number_print() writes, without a NUL. */
+/* The most bytes that either writes, without a NUL. */
 #define NUMBER_MAX 20
 
-/* Writes `value` in `base` 10 or 16, not terminated; returns the bytes. */
-size_t number_print(char *buf, uint64_t value, unsigned base);
+/* Writes `value` in decimal digits, not terminated; returns the bytes. */
+size_t number_print(char *buf, uint64_t value);
+
+/* The same in hexadecimal digits, lower case. */
+size_t number_print_hex(char *buf, uint64_t value);
 
 #endif

@@ -19,12 +19,11 @@ static void add_id(struct log_line *line, const struct session *s)
 {
 	const struct instance *i = s->instance;
 	char text[2 * NUMBER_MAX + 1];
-	size_t n = number_print(text, i->id_prefix, 16);
+	size_t n = number_print_hex(text, i->id_prefix);
 
 	text[n++] = '-';
-	n += number_print(text + n,
-			  s->transaction ? s->transaction->number : i->n_mails,
-			  16);
+	n += number_print_hex(text + n, s->transaction ? s->transaction->number
+						       : i->n_mails);
 	log_line_value(line, "id", text, n);
 }
 

@@ -72,11 +72,11 @@ static const char *print_received(const struct peer *p, char *buf)
 	at = stpcpy(buf, "from ");
 	if (p->pid != 0) {
 		at = stpcpy(at, "PID=");
-		at += number_print(at, (uint64_t)p->pid, 10);
+		at += number_print(at, (uint64_t)p->pid);
 		at = stpcpy(at, " ");
 	}
 	at = stpcpy(at, "UID=");
-	at += number_print(at, p->uid, 10);
+	at += number_print(at, p->uid);
 	strcpy(at, " with QMQP");
 	return buf;
 }

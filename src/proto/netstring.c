@@ -25,7 +25,7 @@ enum netstring_result netstring_length_feed(struct netstring_length *l, char c)
 
 size_t netstring_print(char *buf, size_t size)
 {
-	size_t n = number_print(buf, size, 10);
+	size_t n = number_print(buf, size);
 
 	buf[n++] = ':';
 	buf[n] = '\0';
