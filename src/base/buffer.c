@@ -13,6 +13,13 @@ void buffer_deinit(struct buffer *b)
 	*b = BUFFER_EMPTY;
 }
 
+void buffer_clear(struct buffer *b, size_t keep)
+{
+	if (b->capacity > keep)
+		buffer_deinit(b);
+	b->size = 0;
+}
+
 int buffer_reserve(struct buffer *b, size_t more)
 {
 	size_t capacity = b->capacity ? b->capacity : 64;

@@ -20,6 +20,10 @@ struct buffer {
 /* Frees what it holds and empties it.  Idempotent. */
 void buffer_deinit(struct buffer *b);
 
+/* Empties it, and keeps its memory for the next bytes if that is at most `keep`
+ * bytes. */
+void buffer_clear(struct buffer *b, size_t keep);
+
 /* Makes room for `more` bytes behind the present ones.  -ENOMEM. */
 MUSTCHECK int buffer_reserve(struct buffer *b, size_t more);
 

@@ -7,6 +7,9 @@
 
 #include "base/block.h"
 
+/* Pointers to blocks that an empty chain keeps room for. */
+#define KEEP 16
+
 void chain_init(struct chain *c, struct block_pool *pool)
 {
 	*c = (struct chain){.pool = pool};
@@ -16,6 +19,17 @@ static void keep(struct chain *c, size_t n_blocks)
 {
 	while (c->n_blocks > n_blocks)
 		block_put(c->pool, c->blocks[--c->n_blocks]);
+}
+
+void chain_clear(struct chain *c)
+{
+	keep(c, 0);
+	c->size = 0;
+	if (c->capacity <= KEEP)
+		return;
+	free(c->blocks);
+	c->blocks = NULL;
+	c->capacity = 0;
 }
 
 void chain_deinit(struct chain *c)

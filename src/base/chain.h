@@ -31,6 +31,9 @@ void chain_init(struct chain *c, struct block_pool *pool);
 /* Gives its blocks back.  Idempotent. */
 void chain_deinit(struct chain *c);
 
+/* The same, and the chain keeps what is left for the next bytes. */
+void chain_clear(struct chain *c);
+
 /*
  * Writable space behind the bytes held: at least one byte, at most about `want`
  * bytes, in at most `max` vectors.  Returns how many vectors were set, or

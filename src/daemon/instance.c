@@ -174,6 +174,8 @@ int instance_init(struct instance *i)
 	config_init(&i->config);
 	block_pool_init(&i->blocks);
 	list_init(&i->sessions);
+	session_init_spares(i);
+	transaction_init_spares(i);
 	signal(SIGPIPE, SIG_IGN);
 
 	i->loop = ev_loop_new(EVFLAG_NOENV);
@@ -230,6 +232,7 @@ void instance_deinit(struct instance *i)
 	block_signals();
 	if (i->loop != NULL) {
 		kill_sessions(i);
+		session_free_spares(i);
 		transaction_free_spares(i);
 		for (size_t n = 0; n < i->n_listeners; n++)
 			listener_deinit(&i->listeners[n]);

@@ -16,6 +16,7 @@
 #include "base/block.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/spares.h"
 #include "daemon/clients.h"
 #include "daemon/complaint.h"
 #include "daemon/logger.h"
@@ -28,7 +29,6 @@
 
 struct listener;
 struct resolver;
-struct transaction;
 struct vm;
 
 struct instance {
@@ -50,8 +50,7 @@ struct instance {
 	struct complaint complaint;
 	uint64_t n_mails; /* for ids */
 	uint32_t id_prefix;
-	struct transaction *spare_transaction; /* owned, a list */
-	size_t n_spare_transactions;
+	struct spares spare_sessions, spare_transactions;
 
 	struct listener *listeners; /* owned */
 	size_t n_listeners;

@@ -17,6 +17,9 @@
 #include "proto/qmqp_reply.h"
 #include "relay/verdict.h"
 
+/* Kept for the next clients. */
+#define SESSION_SPARES 32
+
 static void on_readable(EV_P_ ev_io *w, int revents)
 {
 	struct session *s = container_of(w, struct session, io);
@@ -54,6 +57,27 @@ void session_enter(struct session *s, enum session_state state)
 	}
 }
 
+/* Nothing refers to it any more. */
+static void discard(struct instance *i, struct session *s)
+{
+	free(s->remote);
+	if (!spares_keep(&i->spare_sessions, s))
+		free(s);
+}
+
+void session_init_spares(struct instance *i)
+{
+	spares_init(&i->spare_sessions, sizeof(struct session), SESSION_SPARES);
+}
+
+void session_free_spares(struct instance *i)
+{
+	struct session *s;
+
+	while ((s = spares_take(&i->spare_sessions)) != NULL)
+		free(s);
+}
+
 void session_end(struct session *s)
 {
 	struct instance *i = s->instance;
@@ -66,8 +90,7 @@ void session_end(struct session *s)
 	if (s->refused)
 		s->client->refused--;
 	clients_remove(&i->clients, s->client);
-	free(s->remote);
-	free(s);
+	discard(i, s);
 	instance_update_accepting(i);
 }
 
@@ -150,9 +173,11 @@ static void refuse_connection(struct session *s)
 int session_new(struct listener *l, int fd, const struct socket_address *remote)
 {
 	struct instance *i = l->instance;
-	struct session *s = malloc(sizeof(*s));
+	struct session *s = spares_take(&i->spare_sessions);
 	int r = -ENOMEM;
 
+	if (s == NULL)
+		s = malloc(sizeof(*s));
 	if (s == NULL)
 		return r;
 	*s = (struct session){.fd = -1}; /* calloc is slower */
@@ -192,8 +217,7 @@ int session_new(struct listener *l, int fd, const struct socket_address *remote)
 	return 0;
 
 fail:
-	free(s->remote);
-	free(s);
+	discard(i, s);
 	return r;
 }
 

@@ -41,7 +41,7 @@ enum session_state {
 };
 
 struct session {
-	struct instance *instance;   /* borrowed */
+	struct instance *instance;   /* borrowed; struct spares' */
 	struct listener *listener;   /* borrowed */
 	struct client *client;       /* borrowed until it is removed there */
 	struct list node;            /* in instance.sessions */
@@ -69,6 +69,10 @@ void session_stop(struct session *s);
 
 /* The daemon's patience is over. */
 void session_kill(struct session *s);
+
+/* At the start and at the end of the instance. */
+void session_init_spares(struct instance *i);
+void session_free_spares(struct instance *i);
 
 /* For instance.receiving and instance.draining. */
 void session_on_receive_timeout(struct timeout_item *item);

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/asan.h"
 #include "base/clock.h"
 #include "daemon/instance.h"
 #include "daemon/session.h"
@@ -14,25 +13,19 @@
 struct transaction *transaction_new(struct session *s)
 {
 	struct instance *i = s->instance;
-	struct transaction *t = i->spare_transaction;
+	struct transaction *t = spares_take(&i->spare_transactions);
 
-	/* too large for what malloc is quick at */
-	if (t != NULL) {
-		ASAN_UNPOISON(t, sizeof(*t));
-		i->spare_transaction = t->next_spare;
-	} else {
+	if (t == NULL) {
 		t = malloc(sizeof(*t));
+		if (t == NULL)
+			return NULL;
+		mail_init(&t->mail, &i->blocks);
 	}
-	if (t == NULL)
-		return NULL;
-	if (i->n_spare_transactions > 0)
-		i->n_spare_transactions--;
 	t->session = s;
 	t->whole = false;
 	t->charged = 0;
 	t->number = ++i->n_mails;
 	t->begun = t->read = clock_now();
-	mail_init(&t->mail, &i->blocks);
 	qmqp_request_init(&t->request, &t->mail, i->config.max_size,
 			  i->config.max_recipients);
 	mail_context_init(&t->handler.mail, &t->mail, &s->peer, s->remote,
@@ -57,27 +50,27 @@ void transaction_free(struct transaction *t)
 	hangup_watch_stop(&t->hangup);
 	delivery_deinit(&t->delivery);
 	handler_deinit(&t->handler);
-	mail_deinit(&t->mail);
+	mail_clear(&t->mail);
 	instance_trim_later(i);
 	clients_discharge(&i->clients, s->client, t->charged);
-	if (i->n_spare_transactions == TRANSACTION_SPARES) {
+	if (!spares_keep(&i->spare_transactions, t)) {
+		mail_deinit(&t->mail);
 		free(t);
-		return;
 	}
-	t->next_spare = i->spare_transaction;
-	i->spare_transaction = t;
-	i->n_spare_transactions++;
-	ASAN_POISON(t, sizeof(*t));
+}
+
+void transaction_init_spares(struct instance *i)
+{
+	spares_init(&i->spare_transactions, sizeof(struct transaction),
+		    TRANSACTION_SPARES);
 }
 
 void transaction_free_spares(struct instance *i)
 {
 	struct transaction *t;
 
-	while ((t = i->spare_transaction) != NULL) {
-		ASAN_UNPOISON(t, sizeof(*t));
-		i->spare_transaction = t->next_spare;
+	while ((t = spares_take(&i->spare_transactions)) != NULL) {
+		mail_deinit(&t->mail);
 		free(t);
 	}
-	i->n_spare_transactions = 0;
 }

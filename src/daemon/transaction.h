@@ -23,7 +23,7 @@ struct instance;
 struct session;
 
 struct transaction {
-	struct session *session; /* borrowed: its owner */
+	struct session *session; /* borrowed: its owner; struct spares' */
 
 	struct mail mail;
 	struct qmqp_request request;
@@ -39,8 +39,6 @@ struct transaction {
 	uint64_t number;
 	double begun; /* clock_now() of the first byte */
 	double read;  /* of the last byte */
-
-	struct transaction *next_spare; /* while it is none */
 };
 
 /* NULL without memory. */
@@ -49,7 +47,8 @@ MUSTCHECK struct transaction *transaction_new(struct session *s);
 /* Abandons whatever goes on.  Takes NULL. */
 void transaction_free(struct transaction *t);
 
-/* At the end of the instance. */
+/* At the start and at the end of the instance. */
+void transaction_init_spares(struct instance *i);
 void transaction_free_spares(struct instance *i);
 
 #endif

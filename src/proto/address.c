@@ -7,10 +7,20 @@
 
 #define VERP "-@[]"
 
-/* Control characters, which no address holds, quoted or not. */
-static bool is_control(unsigned char c)
+enum {
+	CONTROL = 1, /* in no address, quoted or not */
+	BREAK = 2,   /* not outside of quotes */
+	AT = 4,
+};
+
+static const unsigned char classes[256] = {
+	[0 ... 0x1f] = CONTROL, [0x7f] = CONTROL, [' '] = BREAK,
+	['<'] = BREAK,          ['>'] = BREAK,    ['@'] = AT,
+};
+
+static unsigned char class_of(char c)
 {
-	return c < 0x20 || c == 0x7f;
+	return classes[(unsigned char)c];
 }
 
 /*
@@ -22,10 +32,13 @@ static bool is_control(unsigned char c)
  */
 static size_t quoted_size(const char *s, size_t size)
 {
-	const char *at = memrchr(s, '@', size);
+	const char *at;
 	size_t i;
 
-	if (at == NULL || s[0] != '"')
+	if (s[0] != '"')
+		return 0;
+	at = memrchr(s, '@', size);
+	if (at == NULL)
 		return 0;
 	for (i = 1; i < size && s[i] != '"'; i++) {
 		if (s[i] == '\\')
@@ -38,22 +51,22 @@ static size_t quoted_size(const char *s, size_t size)
  * something on either side of it. */
 static bool is_address(const char *s, size_t size)
 {
-	size_t local = quoted_size(s, size);
-	const char *at = memchr(s + local, '@', size - local);
+	size_t local = quoted_size(s, size), at = size;
 
-	for (size_t i = 0; i < size; i++) {
-		if (is_control((unsigned char)s[i]))
+	for (size_t i = 0; i < local; i++) {
+		if (class_of(s[i]) & CONTROL)
 			return false;
 	}
 	for (size_t i = local; i < size; i++) {
-		if (s[i] == '<' || s[i] == '>' || s[i] == ' ')
+		unsigned char class = class_of(s[i]);
+
+		if (class == 0)
+			continue;
+		if (class != AT || at < size)
 			return false;
+		at = i;
 	}
-	if (at == NULL)
-		return true;
-	if (at == s || at + 1 == s + size)
-		return false;
-	return memchr(at + 1, '@', size - (size_t)(at + 1 - s)) == NULL;
+	return at == size || (at > 0 && at + 1 < size);
 }
 
 /* "list-@host-@[]" of qmail: the VERP sender that stands for

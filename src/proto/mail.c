@@ -10,6 +10,9 @@
 
 #define RECEIVED "Received: "
 
+/* What each buffer of a cleared mail keeps at most: a usual mail's. */
+#define KEEP 256
+
 void mail_init(struct mail *m, struct block_pool *pool)
 {
 	*m = (struct mail){0};
@@ -29,18 +32,31 @@ void mail_deinit(struct mail *m)
 	mail_init(m, pool);
 }
 
+void mail_clear(struct mail *m)
+{
+	chain_clear(&m->chain);
+	buffer_clear(&m->sender, KEEP);
+	buffer_clear(&m->recipients, KEEP);
+	buffer_clear(&m->added, KEEP);
+	buffer_clear(&m->head, KEEP);
+	buffer_clear(&m->tail, KEEP);
+	m->message_offset = m->message_size = 0;
+	m->crlf = m->continues = false;
+	m->n_recipients = 0;
+	m->head_raw = 0;
+	m->sealed = false;
+}
+
 int mail_set_sender(struct mail *m, const char *s, size_t size)
 {
-	struct buffer sender = BUFFER_EMPTY;
 	int r;
 
 	assert(!m->sealed && address_is_sender(s, size));
-	r = buffer_add(&sender, s, size);
+	r = buffer_reserve(&m->sender, size);
 	if (r < 0)
 		return r;
-	buffer_deinit(&m->sender);
-	m->sender = sender;
-	return 0;
+	m->sender.size = 0;
+	return buffer_add(&m->sender, s, size);
 }
 
 const char *mail_recipient(const struct mail *m, size_t *at, size_t *ret_size)

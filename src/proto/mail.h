@@ -50,6 +50,9 @@ void mail_init(struct mail *m, struct block_pool *pool);
 /* Frees what it holds.  Idempotent. */
 void mail_deinit(struct mail *m);
 
+/* As new, but it keeps some memory for the next mail. */
+void mail_clear(struct mail *m);
+
 /* Replaces the sender, which must be one (address.h).  -ENOMEM. */
 MUSTCHECK int mail_set_sender(struct mail *m, const char *s, size_t size);
 
