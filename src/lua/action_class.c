@@ -2,26 +2,35 @@
 #include "lua/action_class.h"
 
 #include <lauxlib.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "base/limits.h"
+#include "lua/class.h"
 #include "lua/command.h"
 #include "lua/options.h"
 
 #define CLASS "qrelay.action"
 
+/* The object ends before what only a verdict has. */
 static struct action *push(lua_State *L, enum action_type type,
 			   const char *name)
 {
-	struct action *a = lua_newuserdatauv(L, sizeof(*a), 1);
+	size_t size = type == ACTION_VERDICT
+			      ? sizeof(struct action)
+			      : offsetof(struct action, verdict);
+	struct action *a = lua_newuserdatauv(L, size, 1);
 
-	*a = (struct action){.type = type, .name = name};
-	luaL_setmetatable(L, CLASS);
+	memset(a, 0, size);
+	a->type = type;
+	a->name = name;
+	class_set(L, CLASS_ACTION);
 	return a;
 }
 
 const struct action *action_class_test(lua_State *L, int index)
 {
-	return luaL_testudata(L, index, CLASS);
+	return class_test(L, index, CLASS_ACTION);
 }
 
 /* Strings and numbers; anything else is a mistake, e.g. a table of options. */
@@ -54,13 +63,39 @@ int action_class_defer(lua_State *L)
 	return push_verdict(L, "defer", 'Z', "deferred");
 }
 
+/* Makes the action of the address object on top, which it replaces. */
+static void push_connect(lua_State *L, const struct address_list *to,
+			 double timeout, double connect_timeout)
+{
+	struct action *a = push(L, ACTION_CONNECT, "connect");
+
+	a->to = to;
+	a->timeout = timeout;
+	a->connect_timeout = connect_timeout;
+	lua_insert(L, -2);
+	lua_setiuservalue(L, -2, 1); /* the address lives as long */
+}
+
+/* Without options it is the same action each time: the address at 2 keeps it. */
+static int push_usual_connect(lua_State *L, const struct address_list *to)
+{
+	if (lua_getiuservalue(L, 2, ADDRESS_CLASS_ACTION) != LUA_TNIL)
+		return 1;
+	lua_pushvalue(L, 2);
+	push_connect(L, to, 0., LIMIT_CONNECT_TIME);
+	lua_pushvalue(L, -1);
+	lua_setiuservalue(L, 2, ADDRESS_CLASS_ACTION);
+	return 1;
+}
+
 int action_class_connect(lua_State *L)
 {
 	static const char *const names[] = {"timeout", "connect_timeout", NULL};
-	const struct address_list *to;
+	const struct address_list *to = address_class_test(L, 2);
 	double timeout, connect_timeout;
-	struct action *a;
 
+	if (to != NULL && lua_isnoneornil(L, 3))
+		return push_usual_connect(L, to);
 	lua_settop(L, 3);
 	options_check(L, 3, "connect", names);
 	timeout = options_seconds(L, 3, "connect", "timeout",
@@ -68,7 +103,6 @@ int action_class_connect(lua_State *L)
 	connect_timeout =
 		options_seconds(L, 3, "connect", "connect_timeout",
 				LIMIT_ACTION_TIMEOUT, LIMIT_CONNECT_TIME);
-	to = address_class_test(L, 2);
 	if (to != NULL)
 		lua_pushvalue(L, 2);
 	else if (lua_type(L, 2) == LUA_TSTRING)
@@ -78,12 +112,7 @@ int action_class_connect(lua_State *L)
 				  "connect: the address must be a string or an "
 				  "address object, not a %s",
 				  luaL_typename(L, 2));
-	a = push(L, ACTION_CONNECT, "connect");
-	a->to = to;
-	a->timeout = timeout;
-	a->connect_timeout = connect_timeout;
-	lua_insert(L, -2);
-	lua_setiuservalue(L, -2, 1); /* the address lives as long */
+	push_connect(L, to, timeout, connect_timeout);
 	return 1;
 }
 
@@ -125,7 +154,7 @@ int action_class_exec_raw(lua_State *L)
 
 static int l_tostring(lua_State *L)
 {
-	const struct action *a = luaL_checkudata(L, 1, CLASS);
+	const struct action *a = class_check(L, 1, CLASS_ACTION);
 
 	lua_pushfstring(L, "action: %s", a->name);
 	return 1;
@@ -140,5 +169,5 @@ void action_class_open(lua_State *L)
 	lua_setfield(L, -2, "__name");
 	lua_pushboolean(L, 0);
 	lua_setfield(L, -2, "__metatable");
-	lua_pop(L, 1);
+	class_register(L, CLASS_ACTION);
 }

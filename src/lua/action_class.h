@@ -26,8 +26,6 @@ struct action {
 	const char *name; /* static, for the log */
 	double timeout;   /* seconds; 0 for the default */
 
-	struct verdict verdict; /* ACTION_VERDICT */
-
 	/* ACTION_CONNECT */
 	const struct address_list *to; /* the object's user value */
 	double connect_timeout;        /* seconds, each address */
@@ -35,6 +33,9 @@ struct action {
 	/* ACTION_EXEC */
 	const struct command *command; /* the object's user value */
 	bool raw;
+
+	/* ACTION_VERDICT; the last, since others do without its memory */
+	struct verdict verdict;
 };
 
 void action_class_open(lua_State *L);

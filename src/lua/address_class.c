@@ -8,6 +8,7 @@
 #include "base/attr.h"
 #include "base/limits.h"
 #include "io/resolver.h"
+#include "lua/class.h"
 #include "lua/coro.h"
 #include "lua/vm.h"
 
@@ -25,19 +26,20 @@ static const struct address_list *push(lua_State *L,
 {
 	struct address_list *a;
 
-	a = lua_newuserdatauv(L, sizeof(*a) + n * sizeof(a->v[0]), 0);
+	a = lua_newuserdatauv(L, sizeof(*a) + n * sizeof(a->v[0]),
+			      ADDRESS_CLASS_VALUES);
 	a->n = n;
 	for (size_t i = 0; i < n; i++) {
 		a->v[i].address = v[i];
 		sockaddr_print(&v[i], a->v[i].text, sizeof(a->v[i].text));
 	}
-	luaL_setmetatable(L, CLASS);
+	class_set(L, CLASS_ADDRESS);
 	return a;
 }
 
 const struct address_list *address_class_test(lua_State *L, int index)
 {
-	return luaL_testudata(L, index, CLASS);
+	return class_test(L, index, CLASS_ADDRESS);
 }
 
 /* Raises; `s` is what the script wrote. */
@@ -169,7 +171,7 @@ static int l_resolve(lua_State *L)
 /* What connect() would take: of several addresses the first. */
 static int l_tostring(lua_State *L)
 {
-	const struct address_list *a = luaL_checkudata(L, 1, CLASS);
+	const struct address_list *a = class_check(L, 1, CLASS_ADDRESS);
 
 	lua_pushstring(L, a->v[0].text);
 	return 1;
@@ -177,8 +179,8 @@ static int l_tostring(lua_State *L)
 
 static int l_eq(lua_State *L)
 {
-	const struct address_list *a = luaL_testudata(L, 1, CLASS);
-	const struct address_list *b = luaL_testudata(L, 2, CLASS);
+	const struct address_list *a = class_test(L, 1, CLASS_ADDRESS);
+	const struct address_list *b = class_test(L, 2, CLASS_ADDRESS);
 	bool same = a != NULL && b != NULL && a->n == b->n;
 
 	for (size_t i = 0; same && i < a->n; i++)
@@ -201,7 +203,7 @@ void address_class_open(lua_State *L)
 	lua_setfield(L, -2, "__name");
 	lua_pushboolean(L, 0);
 	lua_setfield(L, -2, "__metatable");
-	lua_pop(L, 1);
+	class_register(L, CLASS_ADDRESS);
 
 	luaL_newmetatable(L, CLASS ".lookup");
 	lua_pushcfunction(L, lookup_gc);

@@ -24,6 +24,11 @@ struct address_list {
 	struct address_entry v[];
 };
 
+/* User values of the object; the first is action_class's, for an action that the
+ * object is always used with. */
+#define ADDRESS_CLASS_VALUES 1
+#define ADDRESS_CLASS_ACTION 1
+
 void address_class_open(lua_State *L);
 
 /* The object at `index`, or NULL if it is none; good while it is referenced. */

@@ -8,6 +8,7 @@
 #include "base/attr.h"
 #include "lua/action_class.h"
 #include "lua/cgroup_class.h"
+#include "lua/class.h"
 #include "proto/address.h"
 #include "proto/mail.h"
 
@@ -52,14 +53,14 @@ void mail_class_push(lua_State *L, struct mail_context *m)
 	struct mail_context **object = lua_newuserdatauv(L, sizeof(*object), 1);
 
 	*object = NULL;
-	luaL_setmetatable(L, CLASS);
+	class_set(L, CLASS_MAIL);
 	*object = m;
 	m->object = object;
 }
 
 struct mail_context *mail_class_check(lua_State *L, int index)
 {
-	struct mail_context **object = luaL_checkudata(L, index, CLASS);
+	struct mail_context **object = class_check(L, index, CLASS_MAIL);
 
 	if (*object == NULL)
 		luaL_error(L, "stale object");
@@ -68,7 +69,7 @@ struct mail_context *mail_class_check(lua_State *L, int index)
 
 static int l_gc(lua_State *L)
 {
-	struct mail_context **object = luaL_checkudata(L, 1, CLASS);
+	struct mail_context **object = class_check(L, 1, CLASS_MAIL);
 
 	if (*object != NULL)
 		(*object)->object = NULL;
@@ -360,5 +361,5 @@ void mail_class_open(lua_State *L)
 	lua_setfield(L, -2, "__name");
 	lua_pushboolean(L, 0);
 	lua_setfield(L, -2, "__metatable");
-	lua_pop(L, 1);
+	class_register(L, CLASS_MAIL);
 }

@@ -16,6 +16,7 @@
 #include "base/attr.h"
 #include "base/list.h"
 #include "lua/budget.h"
+#include "lua/class.h"
 
 struct config;
 struct coro;
@@ -33,6 +34,8 @@ struct vm {
 	struct log *log;
 	struct resolver *resolver;
 	struct config *config;
+
+	struct class classes[N_CLASSES];
 
 	struct budget budget;
 	struct budget_account own; /* of what runs outside of coroutines */
