@@ -89,6 +89,10 @@
 #define LIMIT_LOG_LINE 16384
 /* How often a repeated complaint (accept failed) is logged. */
 #define LIMIT_COMPLAINT_INTERVAL 10
+/* Clients that a listener accepts in one turn of the loop, and seconds after
+ * which it stops: what a turn adds to the time that others wait. */
+#define LIMIT_ACCEPT_AT_ONCE 16
+#define LIMIT_ACCEPT_TIME 0.002
 /* How long a listener rests when accept has no descriptor or memory. */
 #define LIMIT_ACCEPT_PAUSE 0.1
 

@@ -12,8 +12,8 @@
 #include "daemon/instance.h"
 #include "daemon/session.h"
 
-/* A client has gone.  Anything else, e.g. no descriptor left, or EAGAIN though the
- * loop said there was one, is likely to be there the next time as well. */
+/* A client has gone.  Anything else, e.g. no descriptor left, is likely to be there
+ * the next time as well. */
 static bool is_harmless(int err)
 {
 	return err == EINTR || err == ECONNABORTED;
@@ -27,31 +27,50 @@ static void rest(struct listener *l)
 	ev_timer_start(l->instance->loop, &l->pause);
 }
 
-/* One client a turn of the loop: those being served come first. */
-static void on_client(EV_P_ ev_io *w, int revents)
+/* Returns false when no client waits, or none can be taken. */
+static bool accept_client(struct listener *l)
 {
-	struct listener *l = container_of(w, struct listener, io);
 	struct instance *i = l->instance;
 	struct socket_address remote;
 	int fd, r;
 
-	(void)revents;
 	remote.size = sizeof(remote) - offsetof(struct socket_address, sa);
-	fd = l->is_unix
-		     ? accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
-		     : accept4(w->fd, &remote.sa, &remote.size,
-			       SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0) {
-		r = session_new(l, fd, l->is_unix ? NULL : &remote);
-		if (r < 0) {
-			complaint_log(&i->complaint, &i->log, clock_now(),
-				      "cannot serve a client", -r);
-			fd_close(&fd);
-		}
-	} else if (!is_harmless(errno)) {
+	fd = l->is_unix ? accept4(l->socket.fd, NULL, NULL,
+				  SOCK_NONBLOCK | SOCK_CLOEXEC)
+			: accept4(l->socket.fd, &remote.sa, &remote.size,
+				  SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno == EAGAIN || is_harmless(errno))
+			return false;
 		complaint_log(&i->complaint, &i->log, clock_now(), "accept",
 			      errno);
 		rest(l);
+		return false;
+	}
+	r = session_new(l, fd, l->is_unix ? NULL : &remote);
+	if (r < 0) {
+		complaint_log(&i->complaint, &i->log, clock_now(),
+			      "cannot serve a client", -r);
+		fd_close(&fd);
+	}
+	return true;
+}
+
+/*
+ * Some clients a turn of the loop, which costs more than a call of accept4 that
+ * finds none; but few, since those being served come first, and only one if its
+ * handler takes its time.
+ */
+static void on_client(EV_P_ ev_io *w, int revents)
+{
+	struct listener *l = container_of(w, struct listener, io);
+	double until = clock_now() + LIMIT_ACCEPT_TIME;
+
+	(void)loop, (void)revents;
+	for (int n = 0; n < LIMIT_ACCEPT_AT_ONCE; n++) {
+		if (!accept_client(l) || !ev_is_active(&l->io) ||
+		    clock_now() >= until)
+			break;
 	}
 }
 
