@@ -24,8 +24,12 @@ void instance_update_accepting(struct instance *i)
 	bool accepting = i->started && !i->stopping &&
 			 i->clients.connections < i->config.max_connections;
 
-	for (size_t n = 0; n < i->n_listeners; n++)
-		listener_set_accepting(&i->listeners[n], accepting);
+	/* twice a mail, and there may be many listeners */
+	if (accepting != i->accepting) {
+		i->accepting = accepting;
+		for (size_t n = 0; n < i->n_listeners; n++)
+			listener_update(&i->listeners[n]);
+	}
 	if (i->stopping && list_empty(&i->sessions))
 		ev_break(i->loop, EVBREAK_ALL);
 }

@@ -48,6 +48,7 @@ struct instance {
 	struct timeout_queue receiving; /* sessions by their last byte */
 	struct timeout_queue draining;  /* sessions by their answer */
 	struct complaint complaint;
+	size_t last_size; /* bytes of the last request that was whole */
 	uint64_t n_mails; /* for ids */
 	uint32_t id_prefix;
 	struct spares spare_sessions, spare_transactions;
@@ -62,6 +63,7 @@ struct instance {
 	bool script_failed;
 	bool reload_pending;
 	bool started;
+	bool accepting; /* what the listeners go by */
 	bool stopping;
 	struct ev_signal sighup, sigterm, sigint;
 	ev_timer watchdog;

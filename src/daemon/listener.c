@@ -79,7 +79,7 @@ static void on_rested(EV_P_ ev_timer *w, int revents)
 	struct listener *l = container_of(w, struct listener, pause);
 
 	(void)loop, (void)revents;
-	instance_update_accepting(l->instance);
+	listener_update(l);
 }
 
 int listener_init(struct listener *l, struct instance *i, int handler,
@@ -122,11 +122,11 @@ void listener_deinit(struct listener *l)
 	l->name = NULL;
 }
 
-void listener_set_accepting(struct listener *l, bool accepting)
+void listener_update(struct listener *l)
 {
 	if (l->socket.fd < 0 || ev_is_active(&l->pause))
 		return;
-	if (accepting)
+	if (l->instance->accepting)
 		ev_io_start(l->instance->loop, &l->io);
 	else
 		ev_io_stop(l->instance->loop, &l->io);

@@ -35,7 +35,7 @@ void listener_close(struct listener *l);
 /* Its sessions must have ended.  Idempotent. */
 void listener_deinit(struct listener *l);
 
-/* Accepts, or lets clients wait in the backlog. */
-void listener_set_accepting(struct listener *l, bool accepting);
+/* Accepts, or lets clients wait in the backlog, as instance.accepting says. */
+void listener_update(struct listener *l);
 
 #endif

@@ -9,8 +9,14 @@
 #include "daemon/session.h"
 #include "daemon/transaction.h"
 
-/* The first read, when nothing is known yet of the request's size. */
+/* The most of the first read, when nothing is known yet of the request's size. */
 #define FIRST_READ 65536
+
+/* Mails come in series: as much as the last one had. */
+static size_t first_read(const struct instance *i)
+{
+	return i->last_size < FIRST_READ ? i->last_size : FIRST_READ;
+}
 
 /* A session that still receives a mail. */
 static struct session *receiving(struct list *node)
@@ -136,7 +142,7 @@ void session_receive(struct session *s)
 		session_end(s);
 		return;
 	}
-	want = t->mail.chain.size == 0 ? FIRST_READ : LIMIT_READ_AT_ONCE;
+	want = t->mail.chain.size == 0 ? first_read(i) : LIMIT_READ_AT_ONCE;
 	n = read_chain(s, want, iov, ARRAY_SIZE(iov));
 	if (n <= 0) {
 		no_bytes(s, n);
@@ -149,6 +155,7 @@ void session_receive(struct session *s)
 	switch (result) {
 	case QMQP_REQUEST_DONE:
 		t->whole = true;
+		i->last_size = t->mail.chain.size;
 		t->read = clock_now();
 		if (i->clients.bytes > i->config.max_memory) {
 			/* no exception for what came in one piece */

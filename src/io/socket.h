@@ -17,7 +17,8 @@
 
 /*
  * Starts to connect; returns the descriptor, which may not be connected yet, or
- * -errno.  A Unix socket whose backlog is full is -EAGAIN.
+ * -errno.  A Unix socket whose backlog is full is -EAGAIN.  A TCP server learns of
+ * the connection with the first bytes that are sent, or a moment later.
  */
 MUSTCHECK int socket_connect(const struct socket_address *to);
 

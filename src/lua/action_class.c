@@ -16,9 +16,8 @@
 static struct action *push(lua_State *L, enum action_type type,
 			   const char *name)
 {
-	size_t size = type == ACTION_VERDICT
-			      ? sizeof(struct action)
-			      : offsetof(struct action, verdict);
+	size_t size = type == ACTION_VERDICT ? sizeof(struct action)
+					     : offsetof(struct action, verdict);
 	struct action *a = lua_newuserdatauv(L, size, 1);
 
 	memset(a, 0, size);

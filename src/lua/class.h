@@ -18,7 +18,8 @@ enum class_id {
 };
 
 /* What the vm knows of a class. */
-struct class {
+struct class
+{
 	int reference;         /* of the metatable, in the registry */
 	const void *metatable; /* the same, as lua_topointer() tells it */
 };

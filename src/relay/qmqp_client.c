@@ -9,23 +9,26 @@
 #include "io/socket.h"
 #include "proto/mail.h"
 
-/* Undoes start in reverse order; fine on a half-started client. */
-static void release(struct qmqp_client *c)
+/* Fine on a half-started client. */
+static void stop(struct qmqp_client *c)
 {
 	c->on_done = NULL;
 	c->mail = NULL;
 	ev_timer_stop(c->loop, &c->deadline);
 	ev_io_stop(c->loop, &c->socket);
-	fd_close(&c->fd);
 }
 
-/* The only way out of a running client, so that it calls back only once. */
+/*
+ * The only way out of a running client, so that it calls back only once.  The
+ * connection is left to start and deinit: closing takes longer than passing on
+ * the verdict, which somebody waits for.
+ */
 static void finish(struct qmqp_client *c, int err)
 {
 	qmqp_client_done_fn *on_done = c->on_done;
 
 	assert(on_done != NULL);
-	release(c);
+	stop(c);
 	on_done(c, err); /* may free c: nothing may follow */
 }
 
@@ -143,7 +146,8 @@ void qmqp_client_init(struct qmqp_client *c, struct ev_loop *loop)
 
 void qmqp_client_deinit(struct qmqp_client *c)
 {
-	release(c);
+	stop(c);
+	fd_close(&c->fd);
 }
 
 int qmqp_client_start(struct qmqp_client *c, const struct socket_address *to,
@@ -154,6 +158,7 @@ int qmqp_client_start(struct qmqp_client *c, const struct socket_address *to,
 
 	assert(c->on_done == NULL && on_done != NULL);
 
+	fd_close(&c->fd);
 	r = socket_connect(to); /* non-blocking and CLOEXEC from birth */
 	if (r < 0)
 		return r;

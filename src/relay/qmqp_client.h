@@ -25,8 +25,8 @@ struct socket_address;
  * 0 when `c->reply` holds a verdict; -EBADMSG for a reply that is none; -ETIMEDOUT
  * when no connection came in time, -ETIME when no whole reply did; else -errno,
  * -ECONNRESET when the server closed without a whole reply.  `c->connected` and
- * `c->sent` say how far it got.  The callee may start `c` again, deinit it, or free
- * the object it is embedded in.
+ * `c->sent` say how far it got.  The callee may start `c` again or deinit it,
+ * either of which closes the connection; it may free the object after that.
  */
 typedef void qmqp_client_done_fn(struct qmqp_client *c, int err);
 
@@ -41,11 +41,11 @@ struct qmqp_client {
 	struct ev_loop *loop;
 	ev_io socket;
 	ev_timer deadline;
-	bool connecting;         /* the deadline is that of connecting */
-	double until;            /* clock_now() at which all must be over */
-	int fd;                  /* owned; -1 when idle */
-	const struct mail *mail; /* borrowed from start until done */
-	int send_error;          /* -errno that ended the sending, or 0 */
+	bool connecting; /* the deadline is that of connecting */
+	double until;    /* clock_now() at which all must be over */
+	int fd;          /* owned; -1 if none; may stay open when done */
+	const struct mail *mail;      /* borrowed from start until done */
+	int send_error;               /* -errno that ended the sending, or 0 */
 	qmqp_client_done_fn *on_done; /* non-NULL exactly while running */
 };
 

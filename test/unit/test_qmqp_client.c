@@ -104,6 +104,7 @@ static void assert_ends(int err, const char *reply)
 	run_for(t.loop, .005);
 	assert_int_equal(t.err, err);
 	assert_string_equal(t.reply, reply);
+	qmqp_client_deinit(&t.client);
 	assert_int_equal(t.client.fd, -1);
 }
 
@@ -445,6 +446,7 @@ static void on_owner_done(struct qmqp_client *c, int err)
 
 	assert_int_equal(err, 0);
 	*o->done = true;
+	qmqp_client_deinit(c);
 	free(o);
 }
 
