@@ -12,8 +12,8 @@
 #include "daemon/instance.h"
 #include "daemon/session.h"
 
-/* A client has gone.  Anything else, e.g. no descriptor left, is likely to be there
- * the next time as well. */
+/* A client has gone.  Anything else, e.g. no descriptor left, or EAGAIN though the
+ * loop said there was one, is likely to be there the next time as well. */
 static bool is_harmless(int err)
 {
 	return err == EINTR || err == ECONNABORTED;
@@ -27,8 +27,9 @@ static void rest(struct listener *l)
 	ev_timer_start(l->instance->loop, &l->pause);
 }
 
-/* Returns false when no client waits, or none can be taken. */
-static bool accept_client(struct listener *l)
+/* Returns false when no client waits, or none can be taken.  `more`: this turn has
+ * accepted one already. */
+static bool accept_client(struct listener *l, bool more)
 {
 	struct instance *i = l->instance;
 	struct socket_address remote;
@@ -40,7 +41,7 @@ static bool accept_client(struct listener *l)
 			: accept4(l->socket.fd, &remote.sa, &remote.size,
 				  SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
-		if (errno == EAGAIN || is_harmless(errno))
+		if (is_harmless(errno) || (more && errno == EAGAIN))
 			return false;
 		complaint_log(&i->complaint, &i->log, clock_now(), "accept",
 			      errno);
@@ -68,7 +69,7 @@ static void on_client(EV_P_ ev_io *w, int revents)
 
 	(void)loop, (void)revents;
 	for (int n = 0; n < LIMIT_ACCEPT_AT_ONCE; n++) {
-		if (!accept_client(l) || !ev_is_active(&l->io) ||
+		if (!accept_client(l, n > 0) || !ev_is_active(&l->io) ||
 		    clock_now() >= until)
 			break;
 	}
