@@ -18,15 +18,23 @@ struct program {
 	struct delivery *delivery; /* borrowed: its owner */
 };
 
+static void on_client_sent(struct qmqp_client *c)
+{
+	struct delivery *d = container_of(c, struct delivery, client);
+
+	d->on_sent(d);
+}
+
 void delivery_init(struct delivery *d, struct children *children,
-		   delivery_stderr_fn *on_stderr)
+		   delivery_stderr_fn *on_stderr, delivery_sent_fn *on_sent)
 {
 	*d = (struct delivery){
 		.loop = children->loop,
 		.children = children,
 		.on_stderr = on_stderr,
+		.on_sent = on_sent,
 	};
-	qmqp_client_init(&d->client, d->loop);
+	qmqp_client_init(&d->client, d->loop, on_client_sent);
 }
 
 void delivery_deinit(struct delivery *d)

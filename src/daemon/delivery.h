@@ -30,6 +30,10 @@ typedef void delivery_done_fn(struct delivery *d);
 typedef void delivery_stderr_fn(struct delivery *d, const char *line,
 				size_t size);
 
+/* Runs, once at most, when a server has all of the mail: the message is not needed
+ * any more.  Perhaps inside of start; must leave d alone. */
+typedef void delivery_sent_fn(struct delivery *d);
+
 struct delivery {
 	struct verdict verdict;
 	const char *where; /* static: the step that failed; NULL if none */
@@ -39,6 +43,7 @@ struct delivery {
 	struct ev_loop *loop;
 	struct children *children; /* borrowed until deinit */
 	delivery_stderr_fn *on_stderr;
+	delivery_sent_fn *on_sent;
 	struct qmqp_client client;
 	struct program *program;     /* owned; NULL unless one is executed */
 	const struct action *action; /* borrowed until done */
@@ -50,7 +55,7 @@ struct delivery {
 
 /* Cannot fail, acquires nothing. */
 void delivery_init(struct delivery *d, struct children *children,
-		   delivery_stderr_fn *on_stderr);
+		   delivery_stderr_fn *on_stderr, delivery_sent_fn *on_sent);
 
 /* Abandons it without calling back.  Idempotent. */
 void delivery_deinit(struct delivery *d);

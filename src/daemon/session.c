@@ -3,7 +3,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -100,9 +102,9 @@ void session_end(struct session *s)
  */
 static bool has_unread(const struct session *s)
 {
-	char byte;
+	int size = 0;
 
-	return s->over_read || fd_recv(s->fd, &byte, 1) > 0;
+	return s->over_read || (ioctl(s->fd, SIOCINQ, &size) == 0 && size > 0);
 }
 
 /* An empty socket takes it all; a client that has gone needs none. */

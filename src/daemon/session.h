@@ -110,6 +110,9 @@ void session_handle(struct session *s);
 /* A program that has the mail wrote a line to stderr. */
 void session_on_stderr(struct delivery *d, const char *line, size_t size);
 
+/* A server has all of the mail. */
+void session_on_sent(struct delivery *d);
+
 /* The handler has waited for too long. */
 void session_on_deadline(struct ev_loop *loop, ev_timer *w, int revents);
 

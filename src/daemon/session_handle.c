@@ -61,6 +61,11 @@ void session_on_stderr(struct delivery *d, const char *line, size_t size)
 	mail_log_stderr(t->session, line, size);
 }
 
+void session_on_sent(struct delivery *d)
+{
+	transaction_drop_message(container_of(d, struct transaction, delivery));
+}
+
 /* What the Received header says of the client, at most RECEIVED_MAX bytes; nothing
  * is known on TCP. */
 static const char *print_received(const struct peer *p, char *buf)

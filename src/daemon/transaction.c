@@ -31,7 +31,8 @@ struct transaction *transaction_new(struct session *s)
 	mail_context_init(&t->handler.mail, &t->mail, &s->peer, s->remote,
 			  s->fd);
 	handler_init(&t->handler, i->vm);
-	delivery_init(&t->delivery, &i->children, session_on_stderr);
+	delivery_init(&t->delivery, &i->children, session_on_stderr,
+		      session_on_sent);
 	hangup_watch_init(&t->hangup, &i->hangup);
 	ev_init(&t->deadline, session_on_deadline);
 	return t;
@@ -57,6 +58,16 @@ void transaction_free(struct transaction *t)
 		mail_deinit(&t->mail);
 		free(t);
 	}
+}
+
+void transaction_drop_message(struct transaction *t)
+{
+	struct instance *i = t->session->instance;
+
+	mail_drop_message(&t->mail);
+	instance_trim_later(i);
+	clients_discharge(&i->clients, t->session->client, t->charged);
+	t->charged = 0;
 }
 
 void transaction_init_spares(struct instance *i)

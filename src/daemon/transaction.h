@@ -47,6 +47,10 @@ MUSTCHECK struct transaction *transaction_new(struct session *s);
 /* Abandons whatever goes on.  Takes NULL. */
 void transaction_free(struct transaction *t);
 
+/* The message is not needed any more: its memory goes back, and is not the client's
+ * any more. */
+void transaction_drop_message(struct transaction *t);
+
 /* At the start and at the end of the instance. */
 void transaction_init_spares(struct instance *i);
 void transaction_free_spares(struct instance *i);

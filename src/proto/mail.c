@@ -249,6 +249,12 @@ size_t mail_wire_size(const struct mail *m, enum mail_form form)
 	       m->recipients.size + 1;
 }
 
+void mail_drop_message(struct mail *m)
+{
+	assert(m->sealed);
+	chain_clear(&m->chain);
+}
+
 /* One piece of the wire's bytes; `*offset` counts from its start, and from the
  * next one's afterwards. */
 static int piece(const char *data, size_t size, size_t *offset,

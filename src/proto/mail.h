@@ -89,6 +89,10 @@ MUSTCHECK int mail_seal(struct mail *m, const char *received);
 /* Bytes of the sealed mail in that form. */
 size_t mail_wire_size(const struct mail *m, enum mail_form form);
 
+/* Nobody will ask for vectors again: gives the message's memory back.  Envelope and
+ * sizes stay. */
+void mail_drop_message(struct mail *m);
+
 /* Fills at most `max` vectors (at least 1) with the bytes of the sealed mail from
  * `offset` on; returns how many, 0 at the end. */
 int mail_iov(const struct mail *m, enum mail_form form, size_t offset,

@@ -71,6 +71,11 @@ static void send_request(struct qmqp_client *c)
 	if (n > 0) {
 		c->sent += (size_t)n;
 		note_connected(c);
+		if (qmqp_client_all_sent(c)) {
+			c->mail = NULL;
+			if (c->on_sent != NULL)
+				c->on_sent(c);
+		}
 	} else if (n < 0 && n != -EAGAIN) {
 		c->send_error = (int)n;
 		/* these two come from a server that was there */
@@ -137,9 +142,10 @@ static void on_deadline(EV_P_ ev_timer *w, int revents)
 	finish(c, c->connecting ? -ETIMEDOUT : -ETIME);
 }
 
-void qmqp_client_init(struct qmqp_client *c, struct ev_loop *loop)
+void qmqp_client_init(struct qmqp_client *c, struct ev_loop *loop,
+		      qmqp_client_sent_fn *on_sent)
 {
-	*c = (struct qmqp_client){.loop = loop, .fd = -1};
+	*c = (struct qmqp_client){.loop = loop, .fd = -1, .on_sent = on_sent};
 	ev_init(&c->socket, on_ready);
 	ev_init(&c->deadline, on_deadline);
 }
@@ -175,8 +181,9 @@ int qmqp_client_start(struct qmqp_client *c, const struct socket_address *to,
 	send_request(c);
 	wait_more(c);
 
-	c->until = clock_now() + timeout;
 	c->connecting = !c->connected && connect_timeout < timeout;
+	if (c->connecting)
+		c->until = clock_now() + timeout;
 	set_deadline(c, c->connecting ? connect_timeout : timeout);
 	c->on_done = on_done;
 	return 0;

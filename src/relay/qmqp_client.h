@@ -30,6 +30,10 @@ struct socket_address;
  */
 typedef void qmqp_client_done_fn(struct qmqp_client *c, int err);
 
+/* Runs when the last byte has gone to the server, perhaps inside of start, before
+ * any on_done: the mail is not needed any more.  Must leave `c` alone. */
+typedef void qmqp_client_sent_fn(struct qmqp_client *c);
+
 /* Embedded in its owner, which reaches itself through container_of(). */
 struct qmqp_client {
 	struct qmqp_reply reply;
@@ -44,19 +48,21 @@ struct qmqp_client {
 	bool connecting; /* the deadline is that of connecting */
 	double until;    /* clock_now() at which all must be over */
 	int fd;          /* owned; -1 if none; may stay open when done */
-	const struct mail *mail;      /* borrowed from start until done */
-	int send_error;               /* -errno that ended the sending, or 0 */
+	const struct mail *mail; /* borrowed from start until sent or done */
+	int send_error;          /* -errno that ended the sending, or 0 */
+	qmqp_client_sent_fn *on_sent;
 	qmqp_client_done_fn *on_done; /* non-NULL exactly while running */
 };
 
-/* Cannot fail, acquires nothing.  `loop` must outlive `c`. */
-void qmqp_client_init(struct qmqp_client *c, struct ev_loop *loop);
+/* Cannot fail, acquires nothing.  `loop` must outlive `c`; `on_sent` may be NULL. */
+void qmqp_client_init(struct qmqp_client *c, struct ev_loop *loop,
+		      qmqp_client_sent_fn *on_sent);
 
 /* Abandons a running delivery without calling back.  Idempotent. */
 void qmqp_client_deinit(struct qmqp_client *c);
 
 /*
- * Borrows `mail`, which is sealed, until done or deinit; `to` only during the
+ * Borrows `mail`, which is sealed, until sent, done or deinit; `to` only during the
  * call.  Seconds: `connect_timeout` to connect, `timeout` for all.  ev_now() must
  * be fresh.  On error returns -errno, `c` is idle again, and `on_done` is never
  * called.

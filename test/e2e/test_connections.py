@@ -3,10 +3,11 @@
 file descriptors."""
 import resource
 import sys
+import threading
 import time
 
 import pytest
-from harness.env import free_port, wait_until
+from harness.env import free_port, slow, wait_until
 from harness.qmqp import as_uid, request
 
 MIB = 1024 * 1024
@@ -265,6 +266,30 @@ def test_max_memory_of_whole_mails(qrelay):
         if m['verdict'] == b'Z':
             assert (m['where'], m['size']) == (b'receive', b'60000')
     assert q.submit(b'x' * 1000000) == b'Kdiscarded'
+
+
+def test_memory_of_mails_a_server_has(qrelay, server):
+    """What is gone to a server in full is not held any longer: a server that
+    answers late does not use max_memory up."""
+    def late(conn):
+        if conn.read_request():
+            held.wait(slow(20))
+            conn.answer(b'Kok')
+
+    held = threading.Event()
+    s = server(late)
+    q = qrelay(max_size=MIB, max_memory=MIB,
+               handler=f"return m:connect('{s.address}')")
+    clients = []
+    for n in range(40):
+        clients.append(q.client().send(request(b'x' * 100000)))
+        s.wait_requests(n + 1)
+    held.set()
+    assert {c.reply() for c in clients} == {b'Kok'}
+    for c in clients:
+        c.close()
+    for m in q.mails(40):
+        assert (m['size'], m['to']) == (b'100000', b'b@example.org')
 
 
 # hands a listening socket over as systemd does, and shuts it down later

@@ -28,7 +28,8 @@ struct test {
 	int n_fds;
 
 	bool starting, done;
-	double time; /* until the answer must be there */
+	unsigned n_sent; /* calls of on_sent */
+	double time;     /* until the answer must be there */
 	char verdict[LIMIT_REPLY + 1];
 	char where[100];
 	char lines[100];
@@ -59,6 +60,14 @@ static void on_done(struct delivery *d)
 	assert_false(t.starting);
 	assert_false(t.done);
 	take_verdict();
+}
+
+static void on_sent(struct delivery *d)
+{
+	assert_ptr_equal(d, &t.delivery);
+	assert_false(t.done);
+	assert_true(delivery_is_committed(d));
+	t.n_sent++;
 }
 
 static void on_stderr(struct delivery *d, const char *line, size_t size)
@@ -133,9 +142,10 @@ static bool start(const struct mail *m)
 	bool known;
 
 	memset(&t.delivery, 0xa5, sizeof(t.delivery));
-	delivery_init(&t.delivery, &t.children, on_stderr);
+	delivery_init(&t.delivery, &t.children, on_stderr, on_sent);
 	assert_false(delivery_is_committed(&t.delivery));
 	t.done = false;
+	t.n_sent = 0;
 	t.lines[0] = '\0';
 	ev_now_update(t.loop);
 	t.starting = true;
@@ -181,6 +191,7 @@ static void test_verdict(void **state)
 	assert_null(delivery_target(&t.delivery));
 	assert_false(delivery_is_committed(&t.delivery));
 	assert_ends("Dgo away", "");
+	assert_int_equal(t.n_sent, 0);
 }
 
 /* The server's own words, a K with 255 bytes of them. */
@@ -198,6 +209,7 @@ static void test_reply(void **state)
 		fd = serve(0);
 		assert_string_equal(delivery_step(&t.delivery), "reply");
 		assert_true(delivery_is_committed(&t.delivery));
+		assert_int_equal(t.n_sent, 1);
 		sprintf(wire, "%zu:%s,", strlen(verdicts[i]), verdicts[i]);
 		serve_write(fd, wire);
 		assert_ends(verdicts[i], "");
@@ -243,6 +255,7 @@ static void test_bad_replies(void **state)
 	assert_true(run_until(t.loop, &t.done));
 	assert_string_equal(t.verdict, "Zrelay failed");
 	assert_memory_equal(t.where, "send: ", 6);
+	assert_int_equal(t.n_sent, 0);
 	assert_true(untouched(1));
 }
 

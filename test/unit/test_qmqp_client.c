@@ -21,6 +21,7 @@ struct test {
 
 	bool starting;
 	bool done;
+	unsigned n_sent; /* calls of on_sent */
 	int err;
 	char reply[LIMIT_REPLY + 1];
 	unsigned n_again; /* starts to be made from the callback */
@@ -48,6 +49,13 @@ static void on_done(struct qmqp_client *c, int err)
 	}
 }
 
+static void on_sent(struct qmqp_client *c)
+{
+	assert_ptr_equal(c, &t.client);
+	assert_true(qmqp_client_all_sent(c));
+	t.n_sent++;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -58,7 +66,7 @@ static int setup(void **state)
 	make_mail(&t.large, &t.pool, LARGE);
 	t.server = serve_unix(1);
 	memset(&t.client, 0xa5, sizeof(t.client));
-	qmqp_client_init(&t.client, t.loop);
+	qmqp_client_init(&t.client, t.loop, on_sent);
 	return 0;
 }
 
@@ -194,11 +202,13 @@ static void test_large(void **state)
 	run_for(t.loop, .02);
 	assert_true(t.client.sent > 0 && t.client.sent < size);
 	assert_false(qmqp_client_all_sent(&t.client));
+	assert_int_equal(t.n_sent, 0);
 	before = ev_iteration(t.loop);
 	run_for(t.loop, .05);
 	assert_true(ev_iteration(t.loop) - before < 10);
 	assert_int_equal(serve_read(t.loop, fd, buf, size), size);
 	assert_true(qmqp_client_all_sent(&t.client));
+	assert_int_equal(t.n_sent, 1);
 	assert_int_equal(memcmp(buf, "8388629:8388608:mmm", 19), 0);
 	assert_memory_equal(buf + size - 15, "m,3:a@x,3:b@y,,", 15);
 	before = ev_iteration(t.loop);
@@ -457,7 +467,7 @@ static void test_freed_in_callback(void **state)
 
 	(void)state;
 	o->done = &t.done;
-	qmqp_client_init(&o->client, t.loop);
+	qmqp_client_init(&o->client, t.loop, NULL);
 	assert_int_equal(qmqp_client_start(&o->client, &t.server.at, &t.small,
 					   20., 60., on_owner_done),
 			 0);
