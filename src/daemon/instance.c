@@ -186,6 +186,7 @@ int instance_init(struct instance *i)
 	if (i->loop == NULL)
 		return -ENOMEM;
 	logger_start(&i->logger, i->loop, &i->log);
+	departures_init(&i->departures, i->loop);
 	children_init(&i->children, i->loop, RLIM_INFINITY);
 	timeout_queue_init(&i->receiving, i->loop, session_on_receive_timeout);
 	timeout_queue_init(&i->draining, i->loop, session_on_drain_timeout);
@@ -249,6 +250,7 @@ void instance_deinit(struct instance *i)
 		i->vm = NULL;
 		resolver_free(i->resolver);
 		i->resolver = NULL;
+		departures_deinit(&i->departures);
 		clients_deinit(&i->clients);
 		children_deinit(&i->children);
 		hangup_deinit(&i->hangup);

@@ -19,6 +19,7 @@
 #include "base/spares.h"
 #include "daemon/clients.h"
 #include "daemon/complaint.h"
+#include "daemon/departures.h"
 #include "daemon/logger.h"
 #include "daemon/timeout_queue.h"
 #include "io/child.h"
@@ -47,6 +48,7 @@ struct instance {
 	struct list sessions;           /* of all */
 	struct timeout_queue receiving; /* sessions by their last byte */
 	struct timeout_queue draining;  /* sessions by their answer */
+	struct departures departures;
 	struct complaint complaint;
 	size_t last_size; /* bytes of the last request that was whole */
 	uint64_t n_mails; /* for ids */

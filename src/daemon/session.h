@@ -27,6 +27,7 @@
 
 struct client;
 struct delivery;
+struct departure;
 struct instance;
 struct listener;
 struct socket_address;
@@ -109,6 +110,9 @@ void session_handle(struct session *s);
 
 /* A program that has the mail wrote a line to stderr. */
 void session_on_stderr(struct delivery *d, const char *line, size_t size);
+
+/* The mail was decided on: now it sets out. */
+void session_on_departure(struct departure *d);
 
 /* A server has all of the mail. */
 void session_on_sent(struct delivery *d);

@@ -10,6 +10,9 @@
 #include "daemon/transaction.h"
 #include "relay/verdict.h"
 
+/* Bytes of a message that waits for the end of the loop's turn. */
+#define DEPART_TOGETHER 8192
+
 #define RECEIVED_MAX (32 + 2 * NUMBER_MAX)
 
 static const char *where_of(const struct session *s)
@@ -99,12 +102,16 @@ static void deliver(struct session *s)
 		session_refuse(s, 'Z', "internal server error", "deliver");
 		return;
 	}
-	ev_now_update(s->instance->loop); /* Lua has run */
 	if (delivery_start(&t->delivery, action, &t->mail, t->read + timeout,
 			   on_delivered))
 		delivered(s);
 	else if (!delivery_is_committed(&t->delivery))
 		watch_client(s);
+}
+
+void session_on_departure(struct departure *d)
+{
+	deliver(container_of(d, struct transaction, departure)->session);
 }
 
 static void handled(struct session *s, enum handler_status status)
@@ -113,7 +120,13 @@ static void handled(struct session *s, enum handler_status status)
 
 	ev_timer_stop(s->instance->loop, &t->deadline);
 	if (status == HANDLER_DONE) {
-		deliver(s);
+		/* a large one at once, while the cache still has it */
+		if (t->mail.message_size > DEPART_TOGETHER) {
+			ev_now_update(s->instance->loop); /* Lua has run */
+			deliver(s);
+		} else {
+			departure_add(&t->departure, &s->instance->departures);
+		}
 		return;
 	}
 	mail_log_error(s, &t->handler.coro.error);

@@ -31,6 +31,7 @@ struct transaction *transaction_new(struct session *s)
 	mail_context_init(&t->handler.mail, &t->mail, &s->peer, s->remote,
 			  s->fd);
 	handler_init(&t->handler, i->vm);
+	departure_init(&t->departure, session_on_departure);
 	delivery_init(&t->delivery, &i->children, session_on_stderr,
 		      session_on_sent);
 	hangup_watch_init(&t->hangup, &i->hangup);
@@ -48,6 +49,7 @@ void transaction_free(struct transaction *t)
 	s = t->session;
 	i = s->instance;
 	ev_timer_stop(i->loop, &t->deadline);
+	departure_cancel(&t->departure);
 	hangup_watch_stop(&t->hangup);
 	delivery_deinit(&t->delivery);
 	handler_deinit(&t->handler);

@@ -14,6 +14,7 @@
 
 #include "base/attr.h"
 #include "daemon/delivery.h"
+#include "daemon/departures.h"
 #include "io/hangup.h"
 #include "lua/handler.h"
 #include "proto/mail.h"
@@ -31,6 +32,7 @@ struct transaction {
 	size_t charged; /* bytes counted for the client */
 
 	struct handler handler;
+	struct departure departure; /* from one to the other */
 	struct delivery delivery;
 	struct hangup_watch hangup;
 	ev_timer deadline; /* of the handler's waiting */

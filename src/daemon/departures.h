@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef QRELAY_DAEMON_DEPARTURES_H
+#define QRELAY_DAEMON_DEPARTURES_H
+
+/*
+ * Mails that were decided on in this turn of the loop.  They set out together at
+ * its end: a server that gets one mail after the other, without a handler's time in
+ * between, stays awake for all of them, and waking it costs as much as all else
+ * that a small mail does.
+ */
+
+#include <ev.h>
+
+#include "base/list.h"
+
+struct departure;
+
+/* The mail sets out.  May do to its owner what it likes. */
+typedef void departure_fn(struct departure *d);
+
+/* Embedded in the mail's owner. */
+struct departure {
+	struct list node; /* in departures.waiting, or unlinked */
+	departure_fn *on_turn;
+};
+
+struct departures {
+	/* private */
+	struct ev_loop *loop; /* borrowed until deinit */
+	struct list waiting;
+	ev_prepare turn; /* active while one waits */
+};
+
+void departures_init(struct departures *all, struct ev_loop *loop);
+
+/* Those that still wait stay where they are.  Idempotent. */
+void departures_deinit(struct departures *all);
+
+void departure_init(struct departure *d, departure_fn *on_turn);
+
+/* Its on_turn runs, once, before the loop waits for anything else. */
+void departure_add(struct departure *d, struct departures *all);
+
+/* It does not set out.  Idempotent. */
+void departure_cancel(struct departure *d);
+
+#endif
