@@ -3,14 +3,16 @@
 
 #include "base/attr.h"
 
-static void on_prepare(EV_P_ ev_prepare *w, int revents)
+/* Bytes of messages that a processor's cache keeps until they are sent. */
+#define TOGETHER 131072
+
+static void set_out(struct departures *all)
 {
-	struct departures *all = container_of(w, struct departures, turn);
 	struct list *node;
 
-	(void)revents;
-	ev_prepare_stop(EV_A, w);
-	ev_now_update(EV_A); /* handlers have run */
+	ev_prepare_stop(all->loop, &all->turn);
+	ev_now_update(all->loop); /* handlers have run */
+	all->bytes = 0;
 	while ((node = list_first(&all->waiting)) != NULL) {
 		struct departure *d =
 			container_of(node, struct departure, node);
@@ -20,10 +22,17 @@ static void on_prepare(EV_P_ ev_prepare *w, int revents)
 	}
 }
 
+static void on_prepare(EV_P_ ev_prepare *w, int revents)
+{
+	(void)loop, (void)revents;
+	set_out(container_of(w, struct departures, turn));
+}
+
 void departures_init(struct departures *all, struct ev_loop *loop)
 {
 	all->loop = loop;
 	list_init(&all->waiting);
+	all->bytes = 0;
 	ev_prepare_init(&all->turn, on_prepare);
 }
 
@@ -38,10 +47,14 @@ void departure_init(struct departure *d, departure_fn *on_turn)
 	d->on_turn = on_turn;
 }
 
-void departure_add(struct departure *d, struct departures *all)
+void departure_add(struct departure *d, struct departures *all, size_t bytes)
 {
 	list_append(&all->waiting, &d->node);
-	ev_prepare_start(all->loop, &all->turn);
+	all->bytes += bytes;
+	if (all->bytes >= TOGETHER)
+		set_out(all);
+	else
+		ev_prepare_start(all->loop, &all->turn);
 }
 
 void departure_cancel(struct departure *d)

@@ -10,6 +10,7 @@
  */
 
 #include <ev.h>
+#include <stddef.h>
 
 #include "base/list.h"
 
@@ -28,6 +29,7 @@ struct departures {
 	/* private */
 	struct ev_loop *loop; /* borrowed until deinit */
 	struct list waiting;
+	size_t bytes;    /* of their messages */
 	ev_prepare turn; /* active while one waits */
 };
 
@@ -38,8 +40,9 @@ void departures_deinit(struct departures *all);
 
 void departure_init(struct departure *d, departure_fn *on_turn);
 
-/* Its on_turn runs, once, before the loop waits for anything else. */
-void departure_add(struct departure *d, struct departures *all);
+/* A mail of so many bytes: its on_turn runs, once, before the loop waits for anything
+ * else, perhaps at once. */
+void departure_add(struct departure *d, struct departures *all, size_t bytes);
 
 /* It does not set out.  Idempotent. */
 void departure_cancel(struct departure *d);

@@ -10,9 +10,6 @@
 #include "daemon/transaction.h"
 #include "relay/verdict.h"
 
-/* Bytes of a message that waits for the end of the loop's turn. */
-#define DEPART_TOGETHER 8192
-
 #define RECEIVED_MAX (32 + 2 * NUMBER_MAX)
 
 static const char *where_of(const struct session *s)
@@ -120,13 +117,8 @@ static void handled(struct session *s, enum handler_status status)
 
 	ev_timer_stop(s->instance->loop, &t->deadline);
 	if (status == HANDLER_DONE) {
-		/* a large one at once, while the cache still has it */
-		if (t->mail.message_size > DEPART_TOGETHER) {
-			ev_now_update(s->instance->loop); /* Lua has run */
-			deliver(s);
-		} else {
-			departure_add(&t->departure, &s->instance->departures);
-		}
+		departure_add(&t->departure, &s->instance->departures,
+			      t->mail.message_size);
 		return;
 	}
 	mail_log_error(s, &t->handler.coro.error);

@@ -19,8 +19,7 @@ struct test {
 	struct server server;
 	int n_fds;
 
-	bool starting;
-	bool done;
+	bool starting, done;
 	unsigned n_sent; /* calls of on_sent */
 	int err;
 	char reply[LIMIT_REPLY + 1];
@@ -43,9 +42,8 @@ static void on_done(struct qmqp_client *c, int err)
 	if (t.n_again > 0) {
 		t.n_again--;
 		t.done = false;
-		assert_int_equal(qmqp_client_start(c, &t.server.at, &t.small,
-						   20., 60., on_done),
-				 0);
+		assert_false(qmqp_client_start(c, &t.server.at, &t.small, 20.,
+					       60., on_done));
 	}
 }
 
@@ -468,9 +466,8 @@ static void test_freed_in_callback(void **state)
 	(void)state;
 	o->done = &t.done;
 	qmqp_client_init(&o->client, t.loop, NULL);
-	assert_int_equal(qmqp_client_start(&o->client, &t.server.at, &t.small,
-					   20., 60., on_owner_done),
-			 0);
+	assert_false(qmqp_client_start(&o->client, &t.server.at, &t.small, 20.,
+				       60., on_owner_done));
 	fd = accept_client(t.loop, &t.server);
 	serve_write(fd, "3:Kok,");
 	assert_true(run_until(t.loop, &t.done));
