@@ -29,7 +29,7 @@ static void rest(struct listener *l)
 
 /* Returns false when no client waits, or none can be taken.  `more`: this turn has
  * accepted one already. */
-static bool accept_client(struct listener *l, bool more)
+static bool accept_client(struct listener *l, bool more, double now)
 {
 	struct instance *i = l->instance;
 	struct socket_address remote;
@@ -43,14 +43,13 @@ static bool accept_client(struct listener *l, bool more)
 	if (fd < 0) {
 		if (is_harmless(errno) || (more && errno == EAGAIN))
 			return false;
-		complaint_log(&i->complaint, &i->log, clock_now(), "accept",
-			      errno);
+		complaint_log(&i->complaint, &i->log, now, "accept", errno);
 		rest(l);
 		return false;
 	}
-	r = session_new(l, fd, l->is_unix ? NULL : &remote);
+	r = session_new(l, fd, l->is_unix ? NULL : &remote, now);
 	if (r < 0) {
-		complaint_log(&i->complaint, &i->log, clock_now(),
+		complaint_log(&i->complaint, &i->log, now,
 			      "cannot serve a client", -r);
 		fd_close(&fd);
 	}
@@ -65,13 +64,13 @@ static bool accept_client(struct listener *l, bool more)
 static void on_client(EV_P_ ev_io *w, int revents)
 {
 	struct listener *l = container_of(w, struct listener, io);
-	double until = clock_now() + LIMIT_ACCEPT_TIME;
+	double now = clock_now(), until = now + LIMIT_ACCEPT_TIME;
 
 	(void)loop, (void)revents;
-	for (int n = 0; n < LIMIT_ACCEPT_AT_ONCE; n++) {
-		if (!accept_client(l, n > 0) || !ev_is_active(&l->io) ||
-		    clock_now() >= until)
+	for (int n = 0; n < LIMIT_ACCEPT_AT_ONCE && now < until; n++) {
+		if (!accept_client(l, n > 0, now) || !ev_is_active(&l->io))
 			break;
+		now = clock_now();
 	}
 }
 

@@ -28,7 +28,7 @@ static void on_readable(EV_P_ ev_io *w, int revents)
 
 	(void)loop, (void)revents;
 	if (s->state == SESSION_RECEIVE)
-		session_receive(s);
+		session_receive(s, clock_now());
 	else
 		session_drain(s);
 }
@@ -172,7 +172,8 @@ static void refuse_connection(struct session *s)
 	instance_update_accepting(i);
 }
 
-int session_new(struct listener *l, int fd, const struct socket_address *remote)
+int session_new(struct listener *l, int fd, const struct socket_address *remote,
+		double now)
 {
 	struct instance *i = l->instance;
 	struct session *s = spares_take(&i->spare_sessions);
@@ -202,7 +203,7 @@ int session_new(struct listener *l, int fd, const struct socket_address *remote)
 	s->instance = i;
 	s->listener = l;
 	s->fd = fd;
-	s->since = clock_now();
+	s->since = now;
 	ev_io_init(&s->io, on_readable, fd, EV_READ);
 	timeout_item_init(&s->timeout);
 	list_init(&s->node);
@@ -214,7 +215,7 @@ int session_new(struct listener *l, int fd, const struct socket_address *remote)
 		return 0;
 	}
 	s->state = SESSION_RECEIVE;
-	session_receive(s); /* most have sent all by now */
+	session_receive(s, now); /* most have sent all by now */
 	instance_update_accepting(i);
 	return 0;
 

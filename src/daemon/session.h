@@ -61,9 +61,9 @@ struct session {
 	struct transaction *transaction; /* owned; NULL before the first byte */
 };
 
-/* Takes over `fd`, unless it fails: -errno. */
+/* Takes over `fd`, unless it fails: -errno.  `now` is clock_now(). */
 MUSTCHECK int session_new(struct listener *l, int fd,
-			  const struct socket_address *remote);
+			  const struct socket_address *remote, double now);
 
 /* The daemon stops: ends it unless a mail is under way. */
 void session_stop(struct session *s);
@@ -99,8 +99,9 @@ void session_abandon(struct session *s, const char *where, const char *why);
 
 void session_end(struct session *s);
 
-/* RECEIVE: reads what is there.  The session may be gone afterwards. */
-void session_receive(struct session *s);
+/* RECEIVE: reads what is there; `now` is clock_now().  The session may be gone
+ * afterwards. */
+void session_receive(struct session *s, double now);
 
 /* DRAIN: throws away what is there.  The session may be gone afterwards. */
 void session_drain(struct session *s);

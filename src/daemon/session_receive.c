@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <sys/uio.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "daemon/instance.h"
@@ -101,11 +100,11 @@ static enum qmqp_request_result feed(struct session *s, const struct iovec *iov,
 	return result;
 }
 
-static bool took_too_long(const struct session *s)
+static bool took_too_long(const struct session *s, double now)
 {
 	const struct instance *i = s->instance;
 
-	return clock_now() - s->since >
+	return now - s->since >
 	       LIMIT_RECEIVE_TOTAL_FACTOR * i->config.receive_timeout;
 }
 
@@ -126,7 +125,7 @@ static void no_bytes(struct session *s, ssize_t n)
 	}
 }
 
-void session_receive(struct session *s)
+void session_receive(struct session *s, double now)
 {
 	struct instance *i = s->instance;
 	enum qmqp_request_result result;
@@ -136,7 +135,7 @@ void session_receive(struct session *s)
 	ssize_t n;
 
 	if (s->transaction == NULL)
-		s->transaction = transaction_new(s);
+		s->transaction = transaction_new(s, now);
 	t = s->transaction;
 	if (t == NULL) {
 		session_end(s);
@@ -156,7 +155,7 @@ void session_receive(struct session *s)
 	case QMQP_REQUEST_DONE:
 		t->whole = true;
 		i->last_size = t->mail.chain.size;
-		t->read = clock_now();
+		t->read = now;
 		if (i->clients.bytes > i->config.max_memory) {
 			/* no exception for what came in one piece */
 			session_enter(s, SESSION_RECEIVE);
@@ -176,7 +175,7 @@ void session_receive(struct session *s)
 		return;
 	}
 	session_enter(s, SESSION_RECEIVE);
-	if (took_too_long(s))
+	if (took_too_long(s, now))
 		session_refuse(s, 'Z', "timeout", "receive");
 	else if (i->clients.bytes > i->config.max_memory)
 		(void)keep_memory_limit(s);

@@ -3,14 +3,13 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "daemon/instance.h"
 #include "daemon/session.h"
 
 /* Kept for the next mails. */
 #define TRANSACTION_SPARES 32
 
-struct transaction *transaction_new(struct session *s)
+struct transaction *transaction_new(struct session *s, double now)
 {
 	struct instance *i = s->instance;
 	struct transaction *t = spares_take(&i->spare_transactions);
@@ -25,7 +24,7 @@ struct transaction *transaction_new(struct session *s)
 	t->whole = false;
 	t->charged = 0;
 	t->number = ++i->n_mails;
-	t->begun = t->read = clock_now();
+	t->begun = t->read = now;
 	qmqp_request_init(&t->request, &t->mail, i->config.max_size,
 			  i->config.max_recipients);
 	mail_context_init(&t->handler.mail, &t->mail, &s->peer, s->remote,

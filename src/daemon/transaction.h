@@ -43,8 +43,8 @@ struct transaction {
 	double read;  /* of the last byte */
 };
 
-/* NULL without memory. */
-MUSTCHECK struct transaction *transaction_new(struct session *s);
+/* `now` is clock_now().  NULL without memory. */
+MUSTCHECK struct transaction *transaction_new(struct session *s, double now);
 
 /* Abandons whatever goes on.  Takes NULL. */
 void transaction_free(struct transaction *t);
