@@ -51,7 +51,8 @@ format:
 	@test/tools/format --write
 
 clean:
-	rm -rf build build-docs build-gcc build-clang build-asan build-bench build-deb
+	rm -rf build build-docs build-gcc build-clang build-asan build-deb \
+		build-bench build-bench-idle
 
 distclean: clean
 	rm -rf .cache

@@ -297,6 +297,16 @@ def run_quietly(argv):
         raise BenchError(f'{argv[0]} failed')
 
 
+def build_variant(build, name, c_args):
+    """The daemon compiled with other arguments, in a folder of its own."""
+    folder = f'{build}-{name}'
+    if not os.path.exists(os.path.join(folder, 'build.ninja')):
+        run_quietly(['meson', 'setup', f'-Dc_args={c_args}',
+                     '-Ddocs=disabled', folder, ROOT])
+    run_quietly(['ninja', '-C', folder, 'src/cm4all-qrelay'])
+    return os.path.join(folder, 'src', 'cm4all-qrelay')
+
+
 def build_all(build):
     """Brings the Meson build folder up to date: daemon and bench tools."""
     if not os.path.exists(os.path.join(build, 'build.ninja')):
