@@ -107,6 +107,6 @@ void session_handle(struct session *s);
 void session_on_stderr(struct delivery *d, const char *line, size_t size);
 
 /* The handler has waited for too long. */
-void session_on_deadline(struct ev_loop *loop, ev_timer *w, int revents);
+void session_on_deadline(EV_P_ ev_timer *w, int revents);
 
 #endif
