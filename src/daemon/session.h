@@ -119,6 +119,6 @@ void session_on_departure(struct departure *d);
 void session_on_sent(struct delivery *d);
 
 /* The handler has waited for too long. */
-void session_on_deadline(struct ev_loop *loop, ev_timer *w, int revents);
+void session_on_deadline(EV_P_ ev_timer *w, int revents);
 
 #endif
