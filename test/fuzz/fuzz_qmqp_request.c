@@ -20,6 +20,7 @@
 #include "support/mail_bytes.h"
 
 #define MAX_SIZE 500
+#define HEADER 40 /* of what is tried as one */
 
 static struct block_pool pool;
 
@@ -111,6 +112,28 @@ static void check_mail(const struct mail *m, size_t used, size_t max_recipients)
 	assert(n == m->n_recipients && n > 0 && n <= max_recipients);
 }
 
+/* Tries the start of the message as a header, its name and its value; returns how
+ * many bytes it takes. */
+static size_t insert_header(struct mail *m, const char *data)
+{
+	size_t size = m->message_size < HEADER ? m->message_size : HEADER;
+	bool is_name = size > 0, is_value = true;
+
+	for (size_t i = 0; i < size; i++) {
+		is_name &= data[i] > ' ' && data[i] < 0x7f && data[i] != ':';
+		is_value &= data[i] > 0 && data[i] != '\r' && data[i] != '\n';
+	}
+	assert(mail_insert_header(m, data, size, data, size) ==
+	       (!is_name    ? MAIL_HEADER_NAME
+		: !is_value ? MAIL_HEADER_VALUE
+			    : MAIL_HEADER_OK));
+	if (is_name)
+		return 2 * size + 2;
+	assert(mail_insert_header(m, "V", 1, data, size) ==
+	       (is_value ? MAIL_HEADER_OK : MAIL_HEADER_VALUE));
+	return is_value ? size + 3 : 0;
+}
+
 /* Sends the mail on and reads what the next server would. */
 static void check_sent(struct mail *m, uint8_t options)
 {
@@ -118,12 +141,14 @@ static void check_sent(struct mail *m, uint8_t options)
 	char *wire, *raw, *before = message(m), *after;
 	struct cuts cuts = {options};
 	struct mail next;
-	size_t added;
+	size_t added, header = 0;
 
 	if (options & 1)
 		assert(mail_insert_header(m, "A", 1, "b", 1) == MAIL_HEADER_OK);
 	if (options & 2)
 		assert(mail_insert_header(m, "C", 1, "", 0) == MAIL_HEADER_OK);
+	if (options & 2)
+		header = insert_header(m, before);
 	assert(mail_seal(m, options & 4 ? "here" : NULL) == 0);
 	raw = mail_bytes(m, MAIL_RAW, 0, 1 + options % 8, SIZE_MAX, &raw_size);
 	wire = mail_bytes(m, MAIL_QMQP, 0, 8, 1 + options, &size);
@@ -132,6 +157,11 @@ static void check_sent(struct mail *m, uint8_t options)
 	added = raw_size - m->message_size;
 	assert((added > 0) == ((options & 7) != 0));
 	assert(memcmp(raw + added, before, m->message_size) == 0);
+	/* what was inserted last stands first */
+	if (header > 0) {
+		assert(raw[header] == (m->crlf ? '\r' : '\n'));
+		assert(memchr(raw, '\n', header) == NULL);
+	}
 
 	if (raw_size <= MAX_SIZE) {
 		assert(feed(&next, max_recipients, wire, size, &cuts, &used) ==

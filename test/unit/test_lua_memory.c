@@ -1,99 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What scripts do when memory runs out: allocation number n fails, for n = 0, 1,
- * 2 … until none does.  Lua collects garbage and asks once more, so two in a row
- * fail, or all from n on.  No crash, no leak, an error.
+ * 2 … until none does.  No crash, no leak, an error.
  */
 #include "mailing.h"
 
-#include <malloc.h>
-
 #include "lua/script.h"
-
-void *__real_realloc(void *at, size_t size);
-void *__real_reallocarray(void *at, size_t n, size_t size);
-void *__real_calloc(size_t n, size_t size);
-char *__real_strdup(const char *s);
-char *__real_strndup(const char *s, size_t n);
-void *__wrap_realloc(void *at, size_t size);
-void *__wrap_reallocarray(void *at, size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-char *__wrap_strdup(const char *s);
-char *__wrap_strndup(const char *s, size_t n);
-
-static long left = -1; /* allocations before the first that fails; < 0: none */
-static long n_fail;    /* how many fail from there on */
-static bool failed;
-
-static bool fails(void)
-{
-	if (left < 0)
-		return false;
-	if (left > 0) {
-		left--;
-		return false;
-	}
-	if (n_fail == 0)
-		return false;
-	n_fail--;
-	failed = true;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_realloc(void *at, size_t size)
-{
-	/* Lua relies on it that shrinking succeeds */
-	if ((at == NULL || malloc_usable_size(at) < size) && fails())
-		return NULL;
-	return __real_realloc(at, size);
-}
-
-void *__wrap_reallocarray(void *at, size_t n, size_t size)
-{
-	return fails() ? NULL : __real_reallocarray(at, n, size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-char *__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : __real_strdup(s);
-}
-
-char *__wrap_strndup(const char *s, size_t n)
-{
-	return fails() ? NULL : __real_strndup(s, n);
-}
-
-/* Ends the failing; whether there was any. */
-static bool stop_failing(void)
-{
-	left = -1;
-	return failed;
-}
-
-static void begin_failing(long n, long count)
-{
-	failed = false;
-	left = n;
-	n_fail = count;
-}
-
-/* Runs `scenario(n, count)` for each n until nothing fails; returns n. */
-static long each(bool (*scenario)(long n, long count))
-{
-	static const long counts[] = {2, 1000000};
-	long n = 0;
-
-	for (size_t i = 0; i < 2; i++)
-		for (n = 0; scenario(n, counts[i]); n++)
-			assert_true(n < 20000);
-	return n;
-}
+#include "out_of_memory.h"
 
 static bool make_vm(long n, long count)
 {
