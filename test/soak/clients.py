@@ -4,6 +4,7 @@ one mail after the other, each in a way of its own."""
 import os
 import random
 import select
+import signal
 import socket
 import struct
 import threading
@@ -294,6 +295,7 @@ class Worker:
 
 def work(ready, stop, *args):
     """The process: becomes the user, then submits until it is stopped."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent ends us
     worker = Worker(*args)
     uid = worker.uid
     if os.geteuid() == 0 and uid != 0:

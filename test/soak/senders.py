@@ -5,6 +5,7 @@ import collections
 import hashlib
 import os
 import random
+import signal
 import socket
 import threading
 import time
@@ -97,6 +98,7 @@ class Senders:
 
 def send(ready, stop, *args):
     """The process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent ends us
     senders = Senders(*args)
     ready.wait()
     senders.run(stop)

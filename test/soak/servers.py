@@ -2,9 +2,11 @@
 """The servers of the soak: a process of its own, in which each connection
 does what the mail's first header says (mail.py: HOW), and some servers
 come and go."""
+import hashlib
 import random
 import re
 import select
+import signal
 import socket
 import struct
 import threading
@@ -14,7 +16,6 @@ import traceback
 from harness.qmqp import netstring
 from harness.server import Server
 
-import hashlib
 from journal import Journal, text
 
 SOAK = re.compile(rb'X-Soak: ([^ ]+) (\w*) ([0-9]+)\r?\n')
@@ -236,6 +237,7 @@ class Deed:
 
 def serve(places, seed, path, ready, stop):
     """The process: `places` is [(name, where, port)]."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent ends us
     journal = Journal(path)
     servers = [Downstream(name, where, port, seed, journal)
                for name, where, port in places]
