@@ -16,7 +16,7 @@ from harness.env import SINK, free_port, slow, wait_until
 from harness.qmqp import open_socket
 
 import senders
-from mailbox import Mailboxes
+from mailbox import TORN, Mailboxes
 from meter import named
 
 HERE = pathlib.Path(__file__).parent
@@ -83,6 +83,9 @@ class Kill:
         self.daemon.stopped = True
         self.daemon.kill()
         self.daemon.notify.close()
+        if not (self.daemon.raw_log() or b'\n').endswith(b'\n'):
+            with open(self.daemon.stderr_path, 'ab') as log:
+                log.write(TORN + b'\n')
 
     def strike(self):
         """Kills one, or both; then what was killed comes back."""

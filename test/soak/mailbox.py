@@ -12,6 +12,7 @@ import journal
 from journal import text
 
 ID = re.compile(rb'^X-Id: (\S+)$', re.M)
+TORN = b' (killed here)'  # written behind a line that was cut by SIGKILL
 NAME = re.compile(r'Kok (\S+)$')
 
 
@@ -59,6 +60,9 @@ class Mailboxes:
             self.fault('a checker complains', None,
                        text(data[max(m.start() - 200, 0):][:6000]))
         for line in data.split(b'\n')[:-1]:
+            if line.endswith(TORN):
+                self.counts['torn lines'] += 1
+                continue
             if not logline.is_mail(line):
                 continue        # a program's stderr, a line of start
             try:

@@ -10,8 +10,8 @@ from harness.env import WATCHED, slow
 MIB = 1 << 20
 # how much the last third of a run may stand above the second: Lua's garbage
 # collector breathes, and a sanitizer keeps what was freed
-GROWTH = (1.25, 24 * MIB) if WATCHED else (1.10, 6 * MIB)
-REST = (192 if WATCHED else 40) * MIB   # above the start, when all is quiet
+GROWTH = (1.25, 24 * MIB) if WATCHED else (1.10, 4 * MIB)
+REST = (96 if WATCHED else 20) * MIB    # above the start, when all is quiet
 CHILD_GRACE = 10        # seconds until the daemon kills what ignores SIGTERM
 SKIP = 0.2              # of the samples: caches fill
 

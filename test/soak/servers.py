@@ -115,6 +115,8 @@ class Downstream:
                 record['how'] = 'hasty'
             else:
                 Deed(self, conn, record, size).do(how)
+        except OSError:
+            pass                # the daemon has gone; the record says enough
         finally:
             record['cut'] = conn.server.closed
             self.journal.write(**record)

@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import shutil
+import threading
 import time
 
 from harness.daemon import Daemon
@@ -134,6 +135,14 @@ class Soak:
 
     # ----- the load -----
 
+    def watch_time(self):
+        """Notes how long this run stood still, e.g. by a SIGSTOP."""
+        last = time.monotonic()
+        while not self.last.wait(0.2):
+            now = time.monotonic()
+            self.times.pause = max(self.times.pause, now - last - 0.2)
+            last = now
+
     def disturb(self):
         """Until the time is over: SIGHUPs, a database that comes and goes,
         and a look at the daemon every second."""
@@ -196,6 +205,8 @@ class Soak:
             self.cluster.stop()
         faults += self.meter.wait_quiet(str(self.folder / 'spool'))
         self.summary = str(self.meter)
+        if self.times.pause > 2:
+            self.summary += f'; stood still for {self.times.pause:.0f} s'
         return faults, rows
 
     def run(self):
@@ -203,6 +214,7 @@ class Soak:
         try:
             self.build()
             self.warm_up()
+            threading.Thread(target=self.watch_time, daemon=True).start()
             self.ready.set()
             self.disturb()
             faults, rows = self.settle()

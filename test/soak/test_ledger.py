@@ -17,7 +17,6 @@ from verdicts import Times
 MESSAGE = b'X-Id: m\nHello.\n'
 DIGEST = hashlib.sha1(MESSAGE).hexdigest()
 SENDER = 'm@sender.test'
-TIMES = Times(3, 1.5, 20)
 
 
 def client(id='m', steps='', action='to-tcp0', how='K', **more):
@@ -59,6 +58,7 @@ class Books:
         self.clients, self.servers = [self.client], [self.server]
         self.lines = [line(self.client)]
         self.taken = None
+        self.times = Times(3, 1.5, 20)
 
     def faults(self):
         for name, records in (('client0', self.clients),
@@ -67,7 +67,7 @@ class Books:
                 ''.join(json.dumps(r) + '\n' for r in records))
         (self.folder / 'stderr').write_text(
             ''.join(text + '\n' for text in self.lines))
-        ledger = Ledger(Account(self.folder, TIMES, self.taken))
+        ledger = Ledger(Account(self.folder, self.times, self.taken))
         return {what for what, _, _ in ledger.check()}
 
 
@@ -110,8 +110,21 @@ def test_another_verdict(books, reply):
 
 
 def test_a_timeout_that_is_one(books):
+    books.client = client(how='hang', reply='Ztimeout', seconds=1.51)
+    books.clients = [books.client]
+    books.servers = [server(how='hang', said=None, sure=False)]
+    books.servers[0]['rcpts'] = books.client['mail']['rcpts']
+    books.lines = [line(books.client, verdict='Z')]
+    assert books.faults() == set()
+    books.client['seconds'] = 1.2
+    assert 'a wrong verdict' in books.faults()
+
+
+def test_a_timeout_by_a_pause(books):
     books.client.update(reply='Ztimeout', seconds=20.01)
     books.lines = [line(books.client, verdict='Z')]
+    assert books.faults() == {'a wrong verdict'}
+    books.times.pause = 60
     assert books.faults() == set()
 
 

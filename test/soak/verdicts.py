@@ -41,15 +41,23 @@ def fixed(id, action, how):
 
 
 class Times:
-    """The time-outs of a run, in seconds."""
+    """The time-outs of a run, in seconds, and the longest time for which
+    the whole run stood still."""
 
     def __init__(self, receive, hang, calm):
         self.receive, self.hang, self.calm = receive, hang, calm
+        self.pause = 0
 
-    def of(self, action, how):
-        if action in ('exec', 'raw') or how.startswith('hang'):
-            return self.hang
-        return self.calm
+    def may_expire(self, action, how, seconds):
+        """Whether a mail that took so long may have a time-out.  Only a
+        pause makes a server that answers too slow."""
+        if action in ('exec', 'raw'):
+            return seconds >= EXACT * self.hang
+        if action.startswith('to-'):
+            return how.startswith('hang') and \
+                seconds >= EXACT * self.hang or \
+                self.pause > self.calm / 4 and seconds >= EXACT * self.calm
+        return False
 
 
 def fault(plan, verdict, served, seconds, times):
@@ -63,8 +71,7 @@ def fault(plan, verdict, served, seconds, times):
     id, action, how = plan
     if verdict in BUSY:
         return f'no server, as it was {verdict}' if served else None
-    if verdict == 'Ztimeout' and \
-            seconds >= EXACT * times.of(action, how) and action != 'script':
+    if verdict == 'Ztimeout' and times.may_expire(action, how, seconds):
         return None
     want = fixed(id, action, how)
     if want:
