@@ -1,21 +1,19 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 -- The daemon's configuration in the soak.  The first recipient says what to do
 -- with a mail (mail.py).  Above this stand, as global variables: folder, tcp,
--- abstract, conninfo, program, spool, hang, calm, two, and each server's
--- address as server_NAME.
+-- abstract, conninfo, shared, program, spool, hang, calm, two, and each server's
+-- address as server_NAME; and the limits that are drawn: max_connections,
+-- max_connections_per_uid, max_memory.
 
 max_size = 1048576
 max_recipients = 50
-max_connections = 400
-max_connections_per_uid = 48
-max_memory = 12582912
 receive_timeout = receive
 handler_timeout = 0.3
 lua_memory = 67108864
 
 local db
 if conninfo then
-  db = pg:new(conninfo, 'public', {connections=2})
+  db = pg:new(conninfo, 'public', {connections=shared})
   db:listen('soak', function(payload, name)
     if payload and name == 'soak' then
       db:execute('INSERT INTO heard VALUES ($1)', {payload}, {timeout=5})

@@ -147,7 +147,10 @@ class Ledger:
         reply = client['reply']
         if client['outcome'] != 'reply':
             return
-        if reply not in client['wanted'] and reply not in verdicts.BUSY:
+        late = reply == 'Ztimeout' and \
+            self.account.times.paused(client['seconds'])
+        if reply not in client['wanted'] and reply not in verdicts.BUSY and \
+                not late:
             self.fault('a lie is answered wrongly', id,
                        f'{client["lie"]}: {client["wanted"]}, got {reply}')
         self.take(self.key(client), reply)
@@ -156,6 +159,14 @@ class Ledger:
         id, steps, action, how, size = \
             parse_recipient(client['mail']['rcpts'][0])
         return id, action, how
+
+    @staticmethod
+    def is_prompt(client):
+        """Whether nothing of a mail makes the daemon wait."""
+        _, steps, action, how, size = \
+            parse_recipient(client['mail']['rcpts'][0])
+        return client['kind'] in ('good', 'half') and not steps and \
+            action in ('discard', 'reject', 'defer')
 
     def check_reply(self, id, client):
         reply, times = client['reply'], self.account.times
@@ -171,6 +182,9 @@ class Ledger:
                 client['seconds'] >= verdicts.EXACT * times.receive and \
                 client['kind'] in ('chunks', 'bytewise'):
             return
+        if self.is_prompt(client) and \
+                client['seconds'] > times.prompt + times.pause:
+            self.fault('a mail was held up', id, f'{client["seconds"]} s')
         wanted = verdicts.fault(self.plan(client), reply,
                                 self.account.servers.get(id, []),
                                 client['seconds'], times)

@@ -12,6 +12,7 @@ MIB = 1 << 20
 # collector breathes, and a sanitizer keeps what was freed
 GROWTH = (1.25, 24 * MIB) if WATCHED else (1.10, 4 * MIB)
 REST = (96 if WATCHED else 20) * MIB    # above the start, when all is quiet
+IDLE = 0.1              # of a CPU, when there is nothing to do
 CHILD_GRACE = 10        # seconds until the daemon kills what ignores SIGTERM
 SKIP = 0.2              # of the samples: caches fill
 
@@ -69,6 +70,11 @@ class Meter:
         if rest > self.start + REST:
             faults.append(('memory is left', None,
                            f'{self.start} bytes before, now {rest}'))
+        before = self.daemon.cpu()
+        time.sleep(1)
+        used = self.daemon.cpu() - before
+        if used > IDLE:
+            faults.append(('it is busy with nothing', None, f'{used} s'))
         return faults + self.growth()
 
     def growth(self):

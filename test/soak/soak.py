@@ -26,6 +26,9 @@ FORK = multiprocessing.get_context('fork')
 UIDS = [0, 30001, 30002, 30003, 30004]
 TABLES = ('CREATE TABLE taken (id text); CREATE TABLE heard (id text); '
           'CREATE TABLE reloads (n int)')
+MIB = 1 << 20
+# max_connections, of a uid, max_memory: plenty, or hardly enough
+LIMITS = [(400, 48, 12 * MIB), (400, 48, 2 * MIB), (60, 30, 12 * MIB)]
 
 
 class Soak:
@@ -34,7 +37,7 @@ class Soak:
         self.rng = random.Random(f'{seed}-soak')
         self.root = os.geteuid() == 0
         self.patience = slow(90)
-        self.times = Times(slow(3), slow(1.5), slow(20))
+        self.times = Times(slow(3), slow(1.5), slow(20), slow(10))
         self.ready, self.stop, self.last = (FORK.Event() for _ in range(3))
         self.disturbances = {'reloads': 0, 'database restarts': 0}
         self.cluster = self.daemon = self.meter = None
@@ -100,8 +103,13 @@ class Soak:
             receive=self.times.receive, hang=self.times.hang,
             calm=self.times.calm, program=str(HERE / 'program'),
             spool=str(self.folder / 'spool'), **self.addresses(places))
+        self.limits = dict(zip(
+            ('max_connections', 'max_connections_per_uid', 'max_memory'),
+            self.rng.choice(LIMITS)))
+        variables.update(self.limits)
         if self.cluster:
             variables['conninfo'] = self.cluster.conninfo
+            variables['shared'] = self.rng.randint(1, 6)
         self.daemon = Daemon(
             (HERE / 'config.lua').read_text(), directory=self.folder,
             prefix=self.with_hosts(), **variables)
@@ -204,7 +212,7 @@ class Soak:
             rows = set(self.cluster.sql('SELECT id FROM taken').split('\n'))
             self.cluster.stop()
         faults += self.meter.wait_quiet(str(self.folder / 'spool'))
-        self.summary = str(self.meter)
+        self.summary = f'{self.meter}; {self.limits}'
         if self.times.pause > 2:
             self.summary += f'; stood still for {self.times.pause:.0f} s'
         return faults, rows

@@ -58,7 +58,7 @@ class Books:
         self.clients, self.servers = [self.client], [self.server]
         self.lines = [line(self.client)]
         self.taken = None
-        self.times = Times(3, 1.5, 20)
+        self.times = Times(3, 1.5, 20, 10)
 
     def faults(self):
         for name, records in (('client0', self.clients),
@@ -126,6 +126,15 @@ def test_a_timeout_by_a_pause(books):
     assert books.faults() == {'a wrong verdict'}
     books.times.pause = 60
     assert books.faults() == set()
+
+
+def test_held_up(books):
+    books.client = client(action='discard', how='', reply='Kdiscarded m')
+    books.clients, books.servers = [books.client], []
+    books.lines = [line(books.client)]
+    assert books.faults() == set()
+    books.client['seconds'] = 11
+    assert books.faults() == {'a mail was held up'}
 
 
 def test_two_servers(books):
@@ -211,6 +220,17 @@ def test_a_lie(books):
     books.lines.pop()
     books.clients[-1]['reply'] = 'Kok'
     assert 'a lie is answered wrongly' in books.faults()
+
+
+def test_a_lie_that_takes_too_long(books):
+    books.clients.append(client(
+        'l', mail=None, kind='lie', lie='garbage', whole=False, seconds=4,
+        wanted=['Dmalformed input'], reply='Ztimeout'))
+    books.lines.append('id=5f-2 listener=/q.sock pid=7 uid=8 gid=8 '
+                       'verdict=Z text="timeout" where=receive ms=4000.0')
+    assert books.faults() == {'a lie is answered wrongly'}
+    books.times.pause = 60
+    assert books.faults() == set()
 
 
 @pytest.mark.parametrize('text, what', [

@@ -41,23 +41,26 @@ def fixed(id, action, how):
 
 
 class Times:
-    """The time-outs of a run, in seconds, and the longest time for which
-    the whole run stood still."""
+    """The time-outs of a run, in seconds; how long a mail may take for
+    which the daemon waits for nothing; and the longest time for which the
+    whole run stood still."""
 
-    def __init__(self, receive, hang, calm):
+    def __init__(self, receive, hang, calm, prompt):
         self.receive, self.hang, self.calm = receive, hang, calm
+        self.prompt = prompt
         self.pause = 0
 
     def may_expire(self, action, how, seconds):
-        """Whether a mail that took so long may have a time-out.  Only a
-        pause makes a server that answers too slow."""
-        if action in ('exec', 'raw'):
-            return seconds >= EXACT * self.hang
-        if action.startswith('to-'):
-            return how.startswith('hang') and \
-                seconds >= EXACT * self.hang or \
-                self.pause > self.calm / 4 and seconds >= EXACT * self.calm
-        return False
+        """Whether a mail that took so long may have a time-out."""
+        if self.paused(seconds):
+            return True
+        waits = action in ('exec', 'raw') or \
+            action.startswith('to-') and how.startswith('hang')
+        return waits and seconds >= EXACT * self.hang
+
+    def paused(self, seconds):
+        """Whether a pause explains the time-out of one who took so long."""
+        return self.pause > self.receive and seconds >= EXACT * self.receive
 
 
 def fault(plan, verdict, served, seconds, times):
