@@ -4,7 +4,6 @@ one mail after the other, each in a way of its own."""
 import os
 import random
 import select
-import signal
 import socket
 import struct
 import threading
@@ -14,6 +13,7 @@ import traceback
 from harness.qmqp import decode_netstring
 
 import mail as mails
+from family import in_threads
 from journal import Journal, text
 from lies import LIES
 
@@ -284,18 +284,12 @@ class Worker:
                 return
 
     def run(self, ready, stop):
-        threads = [threading.Thread(target=self.submit, args=(i, stop))
-                   for i in range(THREADS)]
         ready.wait()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_threads(THREADS, lambda i: self.submit(i, stop))
 
 
 def work(ready, stop, *args):
     """The process: becomes the user, then submits until it is stopped."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent ends us
     worker = Worker(*args)
     uid = worker.uid
     if os.geteuid() == 0 and uid != 0:

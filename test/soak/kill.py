@@ -3,7 +3,6 @@
 killed and started again at random, while senders repeat each mail until
 it is taken.  Then each mail whose K was seen must be in a Maildir; that
 some are there twice is what queues live with, and counted."""
-import multiprocessing
 import os
 import pathlib
 import random
@@ -16,11 +15,11 @@ from harness.env import SINK, free_port, slow, wait_until
 from harness.qmqp import open_socket
 
 import senders
+from family import FORK, Family
 from mailbox import TORN, Mailboxes
 from meter import named
 
 HERE = pathlib.Path(__file__).parent
-FORK = multiprocessing.get_context('fork')
 PROCESSES = 4
 VICTIMS = ['daemon'] * 4 + ['a', 'b'] * 2 + ['both', 'term']
 
@@ -70,7 +69,7 @@ class Kill:
         self.sinks = {
             'a': Sink(folder, 'a', f'127.0.0.1:{free_port()}'),
             'b': Sink(folder, 'b', str(folder / 'b'))}
-        self.daemon, self.processes = None, []
+        self.daemon, self.family = None, Family()
 
     def start_daemon(self):
         a, b = (str(self.sinks[name].command[-1]) for name in 'ab')
@@ -110,12 +109,10 @@ class Kill:
 
     def build(self):
         for i in range(PROCESSES):
-            process = FORK.Process(target=senders.send, args=(
-                self.ready, self.stop, i,
+            self.family.fork(
+                senders.send, self.ready, self.stop, i,
                 [str(self.folder / 'q.sock'), ('127.0.0.1', self.tcp)],
-                self.seed, self.folder / f'sender{i}.journal', slow(60)))
-            process.start()
-            self.processes.append(process)
+                self.seed, self.folder / f'sender{i}.journal', slow(60))
         for sink in self.sinks.values():
             sink.start()
         self.start_daemon()
@@ -135,11 +132,8 @@ class Kill:
                     break
                 self.strike()
             self.stop.set()
-            for process in self.processes:
-                process.join(senders.GIVE_UP + slow(60))
-                if process.exitcode != 0:
-                    faults.append(('a process of the soak fails', None,
-                                   f'{process.name}: {process.exitcode}'))
+            for process in self.family.members:
+                faults += Family.join(process, senders.GIVE_UP + slow(60))
             self.daemon.stop()
             for sink in self.sinks.values():
                 sink.stop()
@@ -154,9 +148,7 @@ class Kill:
         return faults + boxes.faults, boxes.counts, boxes
 
     def close(self):
-        for process in self.processes:
-            if process.is_alive():
-                process.kill()
+        self.family.kill()
         if self.daemon and not self.daemon.stopped:
             self.kill_daemon()
         for sink in self.sinks.values():

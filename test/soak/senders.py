@@ -5,13 +5,12 @@ import collections
 import hashlib
 import os
 import random
-import signal
 import socket
-import threading
 import time
 
 from harness.qmqp import decode_netstring, request
 
+from family import in_threads
 from journal import Journal, text
 
 THREADS = 6
@@ -88,17 +87,11 @@ class Senders:
             while not stop.is_set():
                 number += 1
                 self.send(rng, f'k{self.index}t{thread}-{number}', stop)
-        threads = [threading.Thread(target=submit, args=(i,))
-                   for i in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_threads(THREADS, submit)
 
 
 def send(ready, stop, *args):
     """The process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent ends us
     senders = Senders(*args)
     ready.wait()
     senders.run(stop)

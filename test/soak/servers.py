@@ -6,7 +6,6 @@ import hashlib
 import random
 import re
 import select
-import signal
 import socket
 import struct
 import threading
@@ -239,7 +238,6 @@ class Deed:
 
 def serve(places, seed, path, ready, stop):
     """The process: `places` is [(name, where, port)]."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)   # the parent ends us
     journal = Journal(path)
     servers = [Downstream(name, where, port, seed, journal)
                for name, where, port in places]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One run of the soak: puts the daemon, servers, clients and the database
 together, disturbs them, stops them, and lets the ledger check."""
-import multiprocessing
 import os
 import pathlib
 import random
 import shutil
+import subprocess
 import threading
 import time
 
@@ -17,12 +17,12 @@ import clients
 import mail
 import servers
 from account import WARM, Account
+from family import FORK, Family
 from ledger import Ledger
 from meter import Meter
 from verdicts import Times
 
 HERE = pathlib.Path(__file__).parent
-FORK = multiprocessing.get_context('fork')
 UIDS = [0, 30001, 30002, 30003, 30004]
 TABLES = ('CREATE TABLE taken (id text); CREATE TABLE heard (id text); '
           'CREATE TABLE reloads (n int)')
@@ -42,7 +42,8 @@ class Soak:
         self.disturbances = {'reloads': 0, 'database restarts': 0}
         self.cluster = self.daemon = self.meter = None
         self.database = database and find_bin() is not None
-        self.processes = []
+        self.family = Family()
+        self.summary = ''
         (folder / 'spool').mkdir()
 
     # ----- building -----
@@ -71,13 +72,8 @@ class Soak:
                 result['server_two'] = f'two.test:{port}'
         return result
 
-    def fork(self, target, *args):
-        process = FORK.Process(target=target, args=args)
-        process.start()
-        self.processes.append(process)
-
     def build(self):
-        self.two = self.root and shutil.which('unshare') is not None
+        self.two = self.root and self.may_unshare()
         places = self.places()
         tcp = ('127.0.0.1', free_port())
         abstract = f'soak-{os.getpid()}-in'
@@ -86,16 +82,18 @@ class Soak:
             self.cluster.sql(TABLES)
         serving = FORK.Event()
         # before there is a thread here
-        self.fork(servers.serve, places, self.seed,
-                  self.folder / 'servers.journal', serving, self.last)
+        self.family.fork(
+            servers.serve, places, self.seed,
+            self.folder / 'servers.journal', serving, self.last)
         where = {'unix': str(self.folder / 'q.sock'), 'tcp': tcp,
                  'abstract': '\0' + abstract}
         for i, uid in enumerate(UIDS):
-            self.fork(clients.work, self.ready, self.stop, i,
-                      uid if self.root else os.getuid(), where,
-                      mail.SERVERS + (mail.TWO if self.two else []),
-                      self.database, self.seed,
-                      self.folder / f'client{i}.journal', self.patience)
+            self.family.fork(
+                clients.work, self.ready, self.stop, i,
+                uid if self.root else os.getuid(), where,
+                mail.SERVERS + (mail.TWO if self.two else []),
+                self.database, self.seed,
+                self.folder / f'client{i}.journal', self.patience)
         if not serving.wait(slow(20)):
             raise RuntimeError('the servers do not start')
         variables = dict(
@@ -113,6 +111,12 @@ class Soak:
         self.daemon = Daemon(
             (HERE / 'config.lua').read_text(), directory=self.folder,
             prefix=self.with_hosts(), **variables)
+
+    @staticmethod
+    def may_unshare():
+        return shutil.which('unshare') is not None and subprocess.run(
+            ['unshare', '-m', 'true'], stderr=subprocess.DEVNULL
+        ).returncode == 0
 
     def with_hosts(self):
         """A command prefix that gives the daemon a host name with two
@@ -160,7 +164,7 @@ class Soak:
         while now < end:
             if not self.daemon.alive():
                 return
-            if any(not p.is_alive() for p in self.processes):
+            if not self.family.all_alive():
                 raise RuntimeError('a process of the soak has ended')
             if now >= look:
                 self.meter.sample()
@@ -189,13 +193,11 @@ class Soak:
         """-> (faults, rows): stops the load, then looks at what is left."""
         self.stop.set()
         faults = []
-        for process in reversed(self.processes):
-            if process is self.processes[0]:
-                self.last.set()     # the servers stay for the last mail
-            process.join(self.patience + 30)
-            if process.exitcode != 0:
-                faults.append(('a process of the soak fails', None,
-                               f'{process.name}: {process.exitcode}'))
+        serving, *submitting = self.family.members
+        for process in submitting:
+            faults += Family.join(process, self.patience + 30)
+        self.last.set()         # the servers stay for the last mail
+        faults += Family.join(serving, slow(30))
         rows = None
         if not self.daemon.alive():
             faults.append(('the daemon has ended', None,
@@ -238,9 +240,7 @@ class Soak:
         return faults + ledger.faults, ledger.counts, account
 
     def close(self):
-        for process in self.processes:
-            if process.is_alive():
-                process.kill()
+        self.family.kill()
         if self.daemon and not self.daemon.stopped:
             self.daemon.stopped = True
             self.daemon.kill()
