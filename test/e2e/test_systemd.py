@@ -83,6 +83,20 @@ def test_names(qrelay, folder, order):
 
 
 @needs_activate
+def test_unheard_socket(qrelay, folder):
+    """What is handed over and not used is told: its clients wait for ever."""
+    a, b = (str(folder / x) for x in 'ab')
+    q = activated(qrelay, f"qmqp_listen(systemd, {H}, {{name='one'}})",
+                  [a, b], ['one', 'two'], directory=folder)
+    assert q.submit(address=a) == b'Kdiscarded'
+    told = [m for m in q.messages() if 'handed over by systemd' in m]
+    assert len(told) == 1 and "'two'" in told[0]
+    with q.client(b) as c:
+        c.send(request())
+        assert c.silent(0.2)
+
+
+@needs_activate
 @pytest.mark.parametrize('config, word', [
     (f"qmqp_listen(systemd, {H})\nqmqp_listen(systemd, {H})", 'config.lua:2'),
     (f"\nqmqp_listen(systemd, {H}, {{name='missing'}})", 'missing'),
