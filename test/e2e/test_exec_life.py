@@ -360,3 +360,16 @@ def test_example_sendmail_for_real(clean, server):
     first, second = s.wait_requests(2)
     assert (first.sender, first.rcpts) == (b'-f@x', [b'-t@y', b'--'])
     assert second.sender == b''
+
+
+def test_example_sendmail_that_hangs(clean, folder):
+    """The client is told while it still listens."""
+    program = folder / 'sendmail'
+    program.write_text('#!/bin/sh\nexec /bin/sleep 60\n')
+    program.chmod(0o755)
+    text = (TREE / 'examples' / 'sendmail.lua').read_text()
+    text = text.replace('/run/cm4all/qrelay/qrelay.sock', '$SOCK')
+    assert text.count('timeout = 50') == 1
+    q = clean(text.replace('timeout = 50', 'timeout = 0.5'),
+              env={'QRELAY_SENDMAIL': str(program)})
+    assert q.submit() == b'Ztimeout'
