@@ -6,7 +6,7 @@
 
 local SENDMAIL = os.getenv('QRELAY_SENDMAIL') or '/usr/sbin/sendmail'
 
-qmqp_listen('/run/cm4all/qrelay/qrelay.sock', function(m)
+qmqp_listen(systemd, function(m)
   -- An address may look like an option.  There is no shell to fool; what
   -- follows -f is a value whatever it looks like, and behind -- there are no
   -- options.
