@@ -70,6 +70,14 @@ def test_service_starts_what_is_installed(staged, find):
     assert result.stdout.startswith('cm4all-qrelay ')
 
 
+def test_one_maintainer():
+    """debian/changelog has to repeat who is named in debian/control."""
+    control = (TREE / 'debian/control').read_text()
+    changelog = (TREE / 'debian/changelog').read_text()
+    assert re.search(r'^ -- (.*>)  ', changelog, re.M)[1] == \
+        re.search(r'^Maintainer: (.*)$', control, re.M)[1]
+
+
 # ----- hardening: fatal, as an unhardened build is a mistake in meson.build -----
 
 
