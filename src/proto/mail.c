@@ -49,14 +49,16 @@ void mail_clear(struct mail *m)
 
 int mail_set_sender(struct mail *m, const char *s, size_t size)
 {
+	struct buffer sender = BUFFER_EMPTY;
 	int r;
 
 	assert(!m->sealed && address_is_sender(s, size));
-	r = buffer_reserve(&m->sender, size);
+	r = buffer_add(&sender, s, size);
 	if (r < 0)
 		return r;
-	m->sender.size = 0;
-	return buffer_add(&m->sender, s, size);
+	buffer_deinit(&m->sender); /* `s` may lie in it */
+	m->sender = sender;
+	return 0;
 }
 
 const char *mail_recipient(const struct mail *m, size_t *at, size_t *ret_size)
