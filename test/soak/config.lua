@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: BSD-2-Clause
 -- The daemon's configuration in the soak.  The first recipient says what to do
--- with a mail (mail.py).  Above this stand, as global variables: folder, tcp,
--- abstract, conninfo, shared, program, spool, hang, calm, two, and each server's
+-- with a mail (mail.py).  Above this stand, as global variables: tcp,
+-- abstract, conninfo, shared, program, spool, receive, hang, calm, and each server's
 -- address as server_NAME; and the limits that are drawn: max_connections,
 -- max_connections_per_uid, max_memory.
 

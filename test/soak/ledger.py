@@ -208,7 +208,7 @@ class Ledger:
         elif verdict is None:
             self.counts['gone'] += 1
             if line['text'] != b'client gone' or not \
-                    verdicts.may_be_gone(None, self.account.servers[id]):
+                    verdicts.may_be_gone(self.account.servers[id]):
                 self.fault('a mail is given up', id, text(line['line']))
         else:
             wanted = verdicts.fault(

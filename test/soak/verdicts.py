@@ -104,7 +104,7 @@ def fault_of_relay(server, verdict, served):
     return f'{said!r}, or what befits {one["how"]}'
 
 
-def may_be_gone(plan, served):
+def may_be_gone(served):
     """Whether a mail may end as `client gone`: not when a server had it
     as a whole."""
     return not any(one['whole'] for one in served)
