@@ -282,8 +282,9 @@ void log_line_add(struct log_line *line, const char *value, size_t size)
 void log_line_add_number(struct log_line *line, uint64_t value)
 {
 	char text[NUMBER_MAX];
+	size_t n = number_print(text, value);
 
-	add(line, text, number_print(text, value));
+	add(line, text, n);
 }
 
 void log_line_add_tenths(struct log_line *line, uint64_t value)

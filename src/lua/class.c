@@ -22,13 +22,13 @@ void class_set(lua_State *L, enum class_id id)
 void *class_test(lua_State *L, int index, enum class_id id)
 {
 	void *object = lua_touserdata(L, index);
-	const void *metatable;
+	const void *its;
 
 	if (object == NULL || !lua_getmetatable(L, index))
 		return NULL;
-	metatable = lua_topointer(L, -1);
+	its = lua_topointer(L, -1);
 	lua_pop(L, 1);
-	return metatable == vm_of(L)->classes[id].metatable ? object : NULL;
+	return its == vm_of(L)->classes[id].metatable ? object : NULL;
 }
 
 void *class_check(lua_State *L, int index, enum class_id id)
