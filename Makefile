@@ -5,6 +5,9 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
+MINUTES ?= 10
+SEED ?=
+KILL ?=
 CONFIG = /etc/cm4all/qrelay/config.lua
 
 SETUP = test/tools/setup
@@ -37,6 +40,12 @@ bench:
 	@$(MAKE) --no-print-directory all
 	@bench/run
 
+soak:
+	@$(SETUP) check
+	@$(MAKE) --no-print-directory all
+	@QRELAY_BUILD=$(BUILD) test/soak/run --minutes $(MINUTES) \
+		$(if $(SEED),--seed $(SEED)) $(if $(KILL),--kill)
+
 install: $(BUILD)/build.ninja
 	meson configure $(BUILD) -Dprefix=$(PREFIX)
 	DESTDIR="$(DESTDIR)" meson install -C $(BUILD)
@@ -51,7 +60,8 @@ format:
 	@test/tools/format --write
 
 clean:
-	rm -rf build build-docs build-gcc build-clang build-asan build-bench build-deb
+	rm -rf build build-docs build-gcc build-clang build-asan build-deb \
+		build-bench build-bench-idle
 
 distclean: clean
 	rm -rf .cache
@@ -64,8 +74,9 @@ help:
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make deb        install what lacks, build Debian packages into build-deb/'
 	@echo 'make bench      install what lacks, measure against the floor and HAProxy'
+	@echo 'make soak       install what lacks, load and disturb the daemon for MINUTES=10; SEED= KILL=1'
 	@echo 'make setup      install what building needs, nothing else'
 	@echo 'make format     clang-format all C files in place'
 	@echo 'make clean      remove the builds; distclean: the fetched peers too'
 
-.PHONY: all setup demo check docs bench install deb format clean distclean help
+.PHONY: all setup demo check docs bench soak install deb format clean distclean help

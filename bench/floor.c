@@ -151,6 +151,7 @@ static int server_send(struct pair *p, char *data, size_t n)
 		return 1;
 	}
 	if (data == buffer) {
+		/* analyzer: epoll holds the pair */
 		if (p->held == NULL && (p->held = malloc(BUFFER)) == NULL)
 			return -1;
 		p->rest = memcpy(p->held, p->rest, p->rest_size);
@@ -175,6 +176,7 @@ static int pass_on(struct pair *p, size_t n)
 /* Goes on until the client has no more bytes or the server takes no more. */
 static void pump_request(struct pair *p, uint32_t events)
 {
+	/* analyzer: epoll holds the pair */
 	bool hangup = events & (EPOLLHUP | EPOLLRDHUP);
 	int r = 1;
 

@@ -154,10 +154,18 @@ class Bench:
         self.serial += 1
         return os.path.join(self.dir, f'{self.serial}-{name}')
 
-    def spawn(self, argv, relay=False, **kwargs):
+    def spawn(self, argv, relay=False, nice=0, **kwargs):
         cpus = self.relay_cpu if relay else self.peer_cpu
-        pin = (lambda: os.sched_setaffinity(0, cpus)) if self.pinned else None
-        process = subprocess.Popen(argv, preexec_fn=pin, **kwargs)
+
+        def prepare():
+            if self.pinned:
+                os.sched_setaffinity(0, cpus)
+            if nice:
+                os.nice(nice)
+            elif self.options.realtime:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+        process = subprocess.Popen(argv, preexec_fn=prepare, **kwargs)
         self.running.append(process)
         return process
 
@@ -297,10 +305,20 @@ def run_quietly(argv):
         raise BenchError(f'{argv[0]} failed')
 
 
+def build_variant(build, name, c_args):
+    """The daemon compiled with other arguments, in a folder of its own."""
+    folder = f'{build}-{name}'
+    if not os.path.exists(os.path.join(folder, 'build.ninja')):
+        run_quietly(['meson', 'setup', f'-Dc_args={c_args}',
+                     '-Ddocs=disabled', folder, ROOT])
+    run_quietly(['ninja', '-C', folder, 'src/cm4all-qrelay'])
+    return os.path.join(folder, 'src', 'cm4all-qrelay')
+
+
 def build_all(build):
     """Brings the Meson build folder up to date: daemon and bench tools."""
     if not os.path.exists(os.path.join(build, 'build.ninja')):
         run_quietly(['meson', 'setup', build, ROOT])
     run_quietly(['ninja', '-C', build, 'src/cm4all-qrelay',
                  'bench/floor', 'bench/load', 'bench/sink',
-                 'bench/spawn', 'bench/pg_lookup'])
+                 'bench/spawn', 'bench/drip', 'bench/pg_lookup'])

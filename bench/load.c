@@ -299,6 +299,7 @@ static int hold_idle(void)
 		err(1, "poll");
 	for (unsigned long i = 0; i < idle; i++)
 		open += fds[i].revents == 0;
+	free(fds);
 	printf("{\"idle\": %lu, \"open\": %lu}\n", idle, open);
 	return open == idle ? 0 : 1;
 }
@@ -351,5 +352,6 @@ int main(int argc, char **argv)
 	t0 = clock_ns();
 	run(all);
 	print_result((double)(clock_ns() - t0) / 1e9);
+	free(all);
 	return errors == 0 ? 0 : 1;
 }

@@ -26,7 +26,8 @@ html_theme = 'alabaster'
 html_theme_options = {
     'description': 'a QMQP relay steered by a Lua script',
     'fixed_sidebar': True,
-    'page_width': '64em',
+    'page_width': 'min(69em, 96vw)',    # a line of 80 characters fits
+    'show_relbars': True,
     'sidebar_width': '15em',
 }
 html_title = f'qrelay {release}'

@@ -32,6 +32,7 @@ static int open_directory(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+	/* cppcheck-suppress resourceLeak ; errno is not 0 */
 	return fd < 0 ? -errno : fd;
 }
 

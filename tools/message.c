@@ -83,6 +83,7 @@ int message_reader_feed(struct message_reader *r, const char *data, size_t size)
 			n = 0;
 		}
 	}
+	/* cppcheck-suppress uninitvar ; n bytes of it are written */
 	return append(r->chain, part, n);
 }
 

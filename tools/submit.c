@@ -103,7 +103,7 @@ static int converse(int fd, const struct mail *mail, struct qmqp_reply *reply,
 
 	while (r == 0) {
 		bool more = send_error == 0 && sent < size;
-		short events = POLLIN, ready;
+		short events = POLLIN, ready = 0;
 
 		if (more)
 			events |= POLLOUT;

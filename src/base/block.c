@@ -58,6 +58,7 @@ static bool add_slab(struct block_pool *p)
 	if (!reserve(p))
 		return false;
 	slab = mmap(NULL, BLOCK_SLAB * BLOCK_SIZE, PROT_READ | PROT_WRITE,
+		    /* cppcheck-suppress invalidFunctionArg ; a wrong idea */
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (slab == MAP_FAILED)
 		return false;

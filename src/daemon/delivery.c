@@ -151,6 +151,13 @@ static void on_program_line(struct exec *x, const char *line, size_t size)
 	p->delivery->on_stderr(p->delivery, line, size);
 }
 
+static void on_program_written(struct exec *x)
+{
+	struct delivery *d = container_of(x, struct program, exec)->delivery;
+
+	d->on_sent(d);
+}
+
 static void on_program_done(struct exec *x, int err)
 {
 	struct delivery *d = container_of(x, struct program, exec)->delivery;
@@ -178,7 +185,8 @@ static bool try_exec(struct delivery *d)
 	d->program = malloc(sizeof(*d->program));
 	if (d->program != NULL) {
 		d->program->delivery = d;
-		exec_init(&d->program->exec, d->children, on_program_line);
+		exec_init(&d->program->exec, d->children, on_program_line,
+			  on_program_written);
 		r = exec_start(&d->program->exec, &spec, d->mail,
 			       on_program_done);
 	}

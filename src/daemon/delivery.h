@@ -30,8 +30,8 @@ typedef void delivery_done_fn(struct delivery *d);
 typedef void delivery_stderr_fn(struct delivery *d, const char *line,
 				size_t size);
 
-/* Runs, once at most, when a server has all of the mail: the message is not needed
- * any more.  Perhaps inside of start; must leave d alone. */
+/* Runs, once at most, when a server or program has got all that it gets: the message
+ * is not needed any more.  Perhaps inside of start; must leave d alone. */
 typedef void delivery_sent_fn(struct delivery *d);
 
 struct delivery {

@@ -102,6 +102,18 @@ static bool listen_systemd(struct instance *i, const struct listener_config *c)
 	return false;
 }
 
+/* systemd goes on listening there: whoever connects waits for nothing. */
+static void tell_unheard(struct instance *i)
+{
+	for (size_t n = 0; n < i->sockets.n; n++)
+		if (i->sockets.v[n].fd >= 0)
+			log_printf(&i->log,
+				   "nobody listens on the socket '%s' handed "
+				   "over by systemd: its clients will wait in "
+				   "vain",
+				   i->sockets.v[n].name);
+}
+
 /*
  * Raises the soft limit of descriptors to the hard one; what that cannot hold is
  * not accepted.  Children get the old limit back.
@@ -152,5 +164,6 @@ bool instance_listen(struct instance *i)
 		if (c->systemd ? !listen_systemd(i, c) : !listen_address(i, c))
 			return false;
 	}
+	tell_unheard(i);
 	return true;
 }

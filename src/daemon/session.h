@@ -115,10 +115,10 @@ void session_on_stderr(struct delivery *d, const char *line, size_t size);
 /* The mail was decided on: now it sets out. */
 void session_on_departure(struct departure *d);
 
-/* A server has all of the mail. */
+/* The message is not needed any more. */
 void session_on_sent(struct delivery *d);
 
 /* The handler has waited for too long. */
-void session_on_deadline(struct ev_loop *loop, ev_timer *w, int revents);
+void session_on_deadline(EV_P_ ev_timer *w, int revents);
 
 #endif

@@ -82,7 +82,7 @@ static const char *print_received(const struct peer *p, char *buf)
 	}
 	at = stpcpy(at, "UID=");
 	at += number_print(at, p->uid);
-	strcpy(at, " with QMQP");
+	stpcpy(at, " with QMQP");
 	return buf;
 }
 

@@ -114,7 +114,7 @@ static void schedule_attempt(struct pg_conn *c, bool at_once)
 		c->backoff = 0;
 	else if (c->backoff == 0)
 		c->backoff = LIMIT_PG_BACKOFF_MIN;
-	else if (c->backoff < LIMIT_PG_BACKOFF_MAX / 2)
+	else if (c->backoff < LIMIT_PG_BACKOFF_MAX / 2.)
 		c->backoff *= 2;
 	else
 		c->backoff = LIMIT_PG_BACKOFF_MAX;

@@ -138,6 +138,7 @@ static void grant(struct pg_lease *l, struct pg_conn *c)
 
 	list_remove(&l->node);
 	list_remove(&q->node);
+	/* analyzer: there is one that waits */
 	*holder_of(l->pool, c) = l;
 	l->conn = c;
 	c->in_use = true;

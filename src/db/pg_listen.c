@@ -60,6 +60,7 @@ static bool post(struct pg_pool *p, struct pg_channel *ch,
 	if (text != NULL)
 		memcpy(n->text, text, size + 1);
 	pg_outbox_post(p->notices, &n->item);
+	/* cppcheck-suppress memleak ; the outbox owns it now */
 	return true;
 }
 
@@ -171,6 +172,7 @@ void pg_listen_answered(struct pg_pool *p, struct pg_query *q)
 			continue;
 		ch->active = post(p, ch, PG_CHANNEL_ACTIVE,
 				  ch->missed ? "" : NULL, 0);
+		/* analyzer: post() leaves the notice to the outbox */
 		ch->missed = false;
 	}
 	pg_query_free(q);
@@ -187,6 +189,7 @@ void pg_listen_closed(struct pg_pool *p)
 	     node = node->next) {
 		struct pg_channel *ch = channel_of(node);
 
+		/* analyzer: as above */
 		ch->issued = ch->active = false;
 		ch->missed = true;
 		post(p, ch, PG_CHANNEL_TROUBLE, c->error, 0);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,7 +121,8 @@ static void look_up(struct pg_lookup *l, double timeout)
 		} else if (strlen(address) < sizeof(a->text)) {
 			a = add(l);
 			if (a != NULL)
-				strcpy(a->text, address);
+				snprintf(a->text, sizeof(a->text), "%s",
+					 address);
 		} else {
 			l->message = "malformed hostaddr";
 		}

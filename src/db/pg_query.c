@@ -23,6 +23,7 @@ static struct pg_query *new_query(size_t text_size)
 		return NULL;
 	q->text_size = text_size;
 	list_init(&q->node);
+	/* analyzer: part() puts it into a list */
 	ev_init(&q->deadline, on_deadline);
 	return q;
 }

@@ -105,6 +105,7 @@ unsigned pg_statements_add(struct pg_statements *s, const char *text,
 		struct pg_statement *oldest = container_of(
 			list_first(&s->used), struct pg_statement, node);
 
+		/* analyzer: it is full, so there is one */
 		dropped = oldest->number;
 		drop(s, find(s, oldest->hash, oldest->text, oldest->size));
 	}

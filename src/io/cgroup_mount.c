@@ -57,6 +57,7 @@ static int read_mountinfo(struct buffer *text)
 			text->size += (size_t)n;
 	} while (n > 0);
 	fd_close(&fd);
+	/* cppcheck-suppress uninitvar ; the loop's first statement sets r */
 	return r < 0 ? r : (int)n;
 }
 
@@ -158,6 +159,7 @@ static int open_id(const struct cgroup_mount *m, uint64_t id)
 {
 	union {
 		struct file_handle handle;
+		/* cppcheck-suppress unusedStructMember ; room for f_handle */
 		char space[sizeof(struct file_handle) + sizeof(id)];
 	} u;
 	int fd;

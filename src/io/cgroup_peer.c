@@ -81,6 +81,7 @@ static int by_directory(const struct search *s, const struct pidfd_info *info,
 
 	if (read_proc(info->pid, t) < 0)
 		return 0;
+	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): errno is not 0 */
 	r = found(s, t->path, t->size, info->cgroup_id);
 	if (r < 0)
 		return r;
@@ -152,6 +153,7 @@ static int by_process(const struct search *s, struct proc_text *t)
 		return fail(s, -EAGAIN, moves);
 	if (text < 0)
 		return proc_failed(s, text);
+	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): errno is not 0 */
 	r = found(s, t->path, t->size, id);
 	if (r == 1 && is_conflict(s->ret)) {
 		cgroup_deinit(s->ret);

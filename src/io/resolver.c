@@ -131,6 +131,7 @@ static void copy_addresses(struct resolver_job *job,
 		return;
 	}
 	job->addresses = addresses;
+	/* analyzer: the job owns the addresses */
 	job->n_addresses = n;
 }
 

@@ -53,6 +53,7 @@ static int new_socket(const struct socket_address *at)
 	int fd = socket(at->sa.sa_family,
 			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
+	/* cppcheck-suppress resourceLeak ; errno is not 0 */
 	return fd < 0 ? -errno : fd;
 }
 

@@ -28,6 +28,7 @@ static int open_pipe(int ours, int *ret_ours, int *ret_theirs)
 	*ret_ours = ends[ours];
 	*ret_theirs = ends[!ours];
 	return 0;
+	/* analyzer: both are the caller's now */
 }
 
 static int set_attributes(posix_spawnattr_t *attr)

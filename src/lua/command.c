@@ -34,7 +34,7 @@ static const char *to_string(lua_State *L, int index, size_t *ret_size)
 static void check_args(lua_State *L, int first, int end, struct needs *n)
 {
 	for (int i = first; i < end; i++) {
-		size_t size;
+		size_t size = 0;
 		const char *why = to_string(L, i, &size);
 
 		if (why == NULL && i == first && *lua_tostring(L, i) != '/')
@@ -55,7 +55,7 @@ static void check_env(lua_State *L, const char *function, int env,
 {
 	lua_pushnil(L);
 	while (lua_next(L, env)) {
-		size_t name_size, size;
+		size_t name_size, size = 0;
 		const char *name, *why;
 
 		if (lua_type(L, -2) != LUA_TSTRING)

@@ -50,6 +50,7 @@ void mail_context_deinit(struct mail_context *m)
 
 void mail_class_push(lua_State *L, struct mail_context *m)
 {
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): it holds a pointer */
 	struct mail_context **object = lua_newuserdatauv(L, sizeof(*object), 1);
 
 	*object = NULL;
@@ -199,11 +200,12 @@ static int set_account(lua_State *L, struct mail_context *m)
 /* insert_header(NAME, VALUE); a number, or what has __tostring, is a value too. */
 static int l_insert_header(lua_State *L)
 {
-	struct mail_context *m = mail_class_check(L, 1);
+	struct mail_context *m;
 	size_t name_size, value_size;
 	const char *name, *value;
 	enum mail_header_error e;
 
+	mail_class_check(L, 1);
 	if (lua_type(L, 2) != LUA_TSTRING)
 		return luaL_error(
 			L, "insert_header: the name must be a string, not a %s",

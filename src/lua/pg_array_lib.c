@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lua/pg_array_lib.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <limits.h>
 
@@ -56,6 +57,7 @@ static void add_value(lua_State *L, luaL_Buffer *b, int value)
  * LIMIT_PG_ARRAY_DEPTH + 1 hold the arrays, one more the element: the buffer's own
  * value may come above them only.
  */
+/* NOLINTNEXTLINE(misc-no-recursion): LIMIT_PG_ARRAY_DEPTH bounds it */
 static void encode(lua_State *L, luaL_Buffer *b, int table)
 {
 	int value = LIMIT_PG_ARRAY_DEPTH + 2;
@@ -128,6 +130,7 @@ int pg_array_lib_decode(lua_State *L)
 		default:
 			return luaL_error(L, "decode_array: malformed array");
 		}
+		assert(depth > 0); /* the reader sees to it */
 		lua_rawseti(L, -2, ++counts[depth - 1]);
 	}
 	return 1;

@@ -23,9 +23,9 @@ static void set_point(char *s)
 static void print_float(lua_Number x, char *buf)
 {
 	if (isnan(x)) {
-		strcpy(buf, "NaN");
+		snprintf(buf, PG_VALUE_NUMBER, "NaN");
 	} else if (isinf(x)) {
-		strcpy(buf, x > 0 ? "Infinity" : "-Infinity");
+		snprintf(buf, PG_VALUE_NUMBER, "%sInfinity", x > 0 ? "" : "-");
 	} else if (fabs(x) < EXACT && floor(x) == x) {
 		snprintf(buf, PG_VALUE_NUMBER, "%.0f", x);
 	} else {

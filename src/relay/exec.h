@@ -39,6 +39,10 @@ typedef void exec_done_fn(struct exec *x, int err);
  * programs.  The bytes can be any but LF.  Must leave `x` alone. */
 typedef void exec_line_fn(struct exec *x, const char *line, size_t size);
 
+/* Runs, once at most, when nothing more is written to the program, perhaps inside of
+ * start: the mail is not needed any more.  Must leave `x` alone. */
+typedef void exec_written_fn(struct exec *x);
+
 struct exec_spec {
 	const char *program; /* absolute */
 	char *const *argv;   /* argv[0] included, ends with NULL */
@@ -54,11 +58,12 @@ struct exec {
 	/* private */
 	struct children *children; /* borrowed until deinit */
 	exec_line_fn *on_line;
+	exec_written_fn *on_written;
 	ev_io in, out, err;
 	ev_timer deadline;
 	struct child *child;     /* owned while running */
 	int fds[3];              /* owned; its stdin, stdout, stderr; or -1 */
-	const struct mail *mail; /* borrowed from start until done */
+	const struct mail *mail; /* borrowed from start until written or done */
 	bool raw;
 	size_t sent;     /* bytes of the mail */
 	size_t received; /* bytes of output */
@@ -68,15 +73,15 @@ struct exec {
 };
 
 /* Cannot fail, acquires nothing.  `children` must outlive `x`. */
-void exec_init(struct exec *x, struct children *children,
-	       exec_line_fn *on_line);
+void exec_init(struct exec *x, struct children *children, exec_line_fn *on_line,
+	       exec_written_fn *on_written);
 
 /* Abandons a running delivery without calling back: the program's group is
  * terminated by `children`.  Idempotent. */
 void exec_deinit(struct exec *x);
 
 /*
- * Borrows the sealed `mail` until done or deinit; `spec` only during the call.  On
+ * Borrows the sealed `mail` until written, done or deinit; `spec` only during the call.  On
  * error (the program cannot be started) returns -errno, `x` is idle again, and
  * `on_done` is never called.  SIGPIPE must be ignored.
  */

@@ -10,6 +10,7 @@ pytest.register_assert_rewrite('harness')
 
 from harness.daemon import Daemon, short_dir  # noqa: E402
 from harness.env import DAEMON  # noqa: E402
+from harness.nameserver import NameServer  # noqa: E402
 from harness.postgres import Cluster, Proxy, find_bin  # noqa: E402
 from harness.server import Server  # noqa: E402
 
@@ -88,6 +89,20 @@ def folder():
     path = short_dir()
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def name_server(folder):
+    """name_server({name: address}, ...) for daemons with its `prefix`."""
+    made = []
+
+    def factory(*args, **kwargs):
+        made.append(NameServer(folder, *args, **kwargs))
+        return made[-1]
+
+    yield factory
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """qmqp_resolve and the strings that connect takes."""
 import shutil
-import socket
 import time
 
 import pytest
 from harness.daemon import StartError
 from harness.env import free_port, slow
-from harness.qmqp import request
 
 PRINTED = {
     '192.168.0.2': '192.168.0.2:628', '192.168.0.2:1': '192.168.0.2:1',
@@ -203,29 +201,3 @@ def test_never_a_second_server(qrelay, server, folder, root, how):
         time.sleep(0.1)
         assert a.connections + b.connections == i
     q.mails(2)
-
-
-def test_slow_name_holds_nobody_up(qrelay, root, folder):
-    """A look-up that takes long waits alone.  The resolver's socket is one
-    that never answers."""
-    resolv = folder / 'resolv.conf'
-    resolv.write_text('nameserver 127.0.0.1\noptions timeout:2 attempts:1\n')
-    mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        mute.bind(('127.0.0.1', 53))
-    except OSError:
-        pytest.skip('port 53 is in use on this machine')
-    prefix = ['unshare', '-m', 'sh', '-c',
-              f'mount --bind {resolv} /etc/resolv.conf && exec "$@"', 'sh']
-    q = qrelay(prefix=prefix, handler="""
-if m.sender == 'ok@x' then return m:discard() end
-local ok, err = pcall(qmqp_resolve, 'slow.test:1')
-return m:discard(err)""")
-    with q.client() as c:
-        c.send(request())
-        for _ in range(10):
-            assert q.submit(sender=b'ok@x') == b'Kdiscarded'
-        assert c.silent(0.2)
-        reply = c.reply(timeout=30)
-    assert b'slow.test' in reply
-    mute.close()

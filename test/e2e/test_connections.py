@@ -292,6 +292,20 @@ def test_memory_of_mails_a_server_has(qrelay, server):
         assert (m['size'], m['to']) == (b'100000', b'b@example.org')
 
 
+def test_memory_of_mails_a_program_has(qrelay):
+    """A program that has read its mail may take its time as well."""
+    q = qrelay(max_size=MIB, max_memory=MIB, handler="""
+        return m:exec_raw('/bin/sh', '-c', 'cat >/dev/null; sleep 3',
+                          {env={PATH='/usr/bin:/bin'}})""")
+    clients = []
+    for _ in range(20):
+        clients.append(q.client().send(request(b'x' * 100000)))
+        time.sleep(slow(0.05))
+    assert {c.reply() for c in clients} == {b'Kok'}
+    for c in clients:
+        c.close()
+
+
 # hands a listening socket over as systemd does, and shuts it down later
 SHARE = """import os, socket, sys, time
 path = sys.argv[1]

@@ -326,6 +326,12 @@ def test_chain(clean, folder):
     assert text.endswith(MESSAGE)
 
 
+def sendmail_lua():
+    text = (TREE / 'examples' / 'sendmail.lua').read_text()
+    assert text.count('qmqp_listen(systemd,') == 1
+    return text.replace('qmqp_listen(systemd,', "qmqp_listen('$SOCK',")
+
+
 def test_example_sendmail(clean, folder):
     """Addresses that look like options, and a bounce."""
     program = folder / 'sendmail'
@@ -334,11 +340,7 @@ def test_example_sendmail(clean, folder):
                        f'/bin/cat >>{folder}/message\n'
                        'echo queued\n')
     program.chmod(0o755)
-    text = (TREE / 'examples' / 'sendmail.lua').read_text()
-    socket = '/run/cm4all/qrelay/qrelay.sock'
-    assert socket in text
-    q = clean(text.replace(socket, '$SOCK'),
-              env={'QRELAY_SENDMAIL': str(program)})
+    q = clean(sendmail_lua(), env={'QRELAY_SENDMAIL': str(program)})
     dotted = b'Subject: x\n\n.\nafter\n'
     assert q.submit(dotted, b'-oQ/x@y', (b'-t', b'root')) == b'Kqueued'
     assert q.submit(sender=b'') == b'Kqueued'
@@ -351,12 +353,22 @@ def test_example_sendmail(clean, folder):
 @tools
 def test_example_sendmail_for_real(clean, server):
     s = server()
-    text = (TREE / 'examples' / 'sendmail.lua').read_text()
-    text = text.replace('/run/cm4all/qrelay/qrelay.sock', '$SOCK')
-    q = clean(text.replace("'-i',", f"'-s', '{s.address}', '-i',"),
+    q = clean(sendmail_lua().replace("'-i',", f"'-s', '{s.address}', '-i',"),
               env={'QRELAY_SENDMAIL': str(SENDMAIL)})
     assert q.submit(sender=b'-f@x', rcpts=(b'-t@y', b'--')) == b'Kok'
     assert q.submit(sender=b'') == b'Kok'
     first, second = s.wait_requests(2)
     assert (first.sender, first.rcpts) == (b'-f@x', [b'-t@y', b'--'])
     assert second.sender == b''
+
+
+def test_example_sendmail_that_hangs(clean, folder):
+    """The client is told while it still listens."""
+    program = folder / 'sendmail'
+    program.write_text('#!/bin/sh\nexec /bin/sleep 60\n')
+    program.chmod(0o755)
+    text = sendmail_lua()
+    assert text.count('timeout = 50') == 1
+    q = clean(text.replace('timeout = 50', 'timeout = 0.5'),
+              env={'QRELAY_SENDMAIL': str(program)})
+    assert q.submit() == b'Ztimeout'

@@ -177,3 +177,14 @@ _qrelay_complete {program} - {program}
 printf '%s\\n' "${{COMPREPLY[@]}}"'''],
             capture_output=True, text=True, check=True)
         assert set(r.stdout.split()) == words, r.stderr
+
+
+def test_client_in_python(qrelay):
+    """The one that the manual shows."""
+    lines = (TREE / 'doc/manual/operation.rst').read_text().splitlines()
+    at = lines.index('.. code-block:: python')
+    names = {}
+    exec(indented(lines[at + 1:]), names)
+    q = qrelay(handler='return m:discard(m.sender .. m.recipients[2])')
+    assert names['submit'](q.sock, b'Subject: x\n\nHi.\n', b'a@x',
+                           [b'b@y', b'c@z']) == b'Ka@xc@z'

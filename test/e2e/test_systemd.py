@@ -2,11 +2,12 @@
 """Socket activation by the real systemd-socket-activate, and sd_notify."""
 import os
 import shutil
+import signal
 import time
 
 import pytest
 from harness.daemon import StartError
-from harness.env import DAEMON, WRAPPER, free_port, wait_until
+from harness.env import DAEMON, WRAPPER, free_port, slow, wait_until
 from harness.qmqp import open_socket, request
 
 ACTIVATE = shutil.which('systemd-socket-activate')
@@ -82,6 +83,20 @@ def test_names(qrelay, folder, order):
 
 
 @needs_activate
+def test_unheard_socket(qrelay, folder):
+    """What is handed over and not used is told: its clients wait for ever."""
+    a, b = (str(folder / x) for x in 'ab')
+    q = activated(qrelay, f"qmqp_listen(systemd, {H}, {{name='one'}})",
+                  [a, b], ['one', 'two'], directory=folder)
+    assert q.submit(address=a) == b'Kdiscarded'
+    told = [m for m in q.messages() if 'handed over by systemd' in m]
+    assert len(told) == 1 and "'two'" in told[0]
+    with q.client(b) as c:
+        c.send(request())
+        assert c.silent(0.2)
+
+
+@needs_activate
 @pytest.mark.parametrize('config, word', [
     (f"qmqp_listen(systemd, {H})\nqmqp_listen(systemd, {H})", 'config.lua:2'),
     (f"\nqmqp_listen(systemd, {H}, {{name='missing'}})", 'missing'),
@@ -148,6 +163,36 @@ def test_watchdog(qrelay):
     before = q.cpu()
     time.sleep(0.5)
     assert q.cpu() - before < 0.2
+
+
+def test_watchdog_ends_a_stuck_daemon(qrelay, folder):
+    """A call into C that does not return: systemd hears nothing more, and does
+    what the test does for it.  The client can tell that its mail was not taken,
+    and a new daemon takes the place."""
+    config = """qmqp_listen('$SOCK', function(m)
+  if m.sender == 'stuck@x' then
+    string.find(('a'):rep(60000), ('.-'):rep(8) .. 'b')
+  end
+  return m:discard()
+end)"""
+    interval = slow(0.4)
+    q = qrelay(config, directory=folder,
+               prefix=['sh', '-c', 'ulimit -c 0; exec "$@"', 'sh'],
+               env={'WATCHDOG_USEC': str(int(interval * 1e6))})
+    q.notify.wait('WATCHDOG=1')
+    with q.client() as c:
+        c.send(request(sender=b'stuck@x'))
+        time.sleep(interval)    # what was notified before it was stuck
+        n = len(q.notify.seen)
+        time.sleep(3 * interval)
+        assert q.notify.seen[n:] == []
+        assert q.alive()
+        q.terminate(signal.SIGABRT)     # WatchdogSignal=
+        q.expect_exit = -signal.SIGABRT
+        assert c.read_to_eof(reset_is_eof=True) == b''
+    q.wait_exit()
+    q = qrelay(config, directory=folder)
+    assert q.submit() == b'Kdiscarded'
 
 
 def test_watchdog_of_another_process(qrelay):

@@ -31,6 +31,7 @@ struct test {
 	char verdict[LIMIT_REPLY + 1]; /* letter and text */
 	char lines[65536];             /* of stderr, each with its LF */
 	unsigned n_lines;
+	unsigned n_written; /* calls of on_written */
 };
 
 static inline void on_line(struct exec *x, const char *line, size_t size)
@@ -45,6 +46,14 @@ static inline void on_line(struct exec *x, const char *line, size_t size)
 	strcpy(t->lines + end + size, "\n");
 }
 
+static void on_written(struct exec *x)
+{
+	struct test *t = container_of(x, struct test, exec);
+
+	assert_false(t->done);
+	t->n_written++;
+}
+
 static inline int setup(void **state)
 {
 	static struct test t;
@@ -57,7 +66,7 @@ static inline int setup(void **state)
 	children_init(&t.all, t.loop, RLIM_INFINITY);
 	t.all.grace = .2;
 	memset(&t.exec, 0xa5, sizeof(t.exec));
-	exec_init(&t.exec, &t.all, on_line);
+	exec_init(&t.exec, &t.all, on_line, on_written);
 	*state = &t;
 	return 0;
 }
@@ -151,6 +160,7 @@ static inline int start_program(struct test *t, bool raw, char *const *argv)
 		receive(t, "Subject: x\n\nhello\n", 18);
 	t->done = false;
 	t->n_lines = 0;
+	t->n_written = 0;
 	t->lines[0] = '\0';
 	return exec_start(&t->exec, &spec, &t->mail, on_done);
 }

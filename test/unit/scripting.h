@@ -65,6 +65,7 @@ static int l_wait(lua_State *L)
 {
 	struct coro *c = coro_current(L), **context;
 
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): it holds a pointer */
 	context = lua_newuserdatauv(L, sizeof(*context), 0);
 	*context = w.waiting = c;
 	return coro_wait(L, c, cancel_wait, context, waited);

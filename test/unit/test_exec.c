@@ -24,6 +24,7 @@ static void test_qmqp_input(void **state)
 
 	QMQP("x=$(cat); printf '%d:K%s,' $((${#x} + 1)) \"$x\"",
 	     "K34:18:Subject: x\n\nhello\n,3:a@x,3:b@y,,");
+	assert_int_equal(t->n_written, 1);
 }
 
 /* Both sides would wait for each other if we wrote before we read. */
@@ -48,6 +49,10 @@ static void test_never_reads(void **state)
 	struct test *t = *state;
 
 	receive_large(t, 10 * MB);
+	start(t, true, "sleep .1; echo full");
+	run_for(t->loop, .05);
+	assert_int_equal(t->n_written, 0);
+	assert_true(run_until(t->loop, &t->done));
 	RAW("echo full", "Kfull");
 	RAW("exit 65", "Dinternal server error");
 	QMQP("printf 3:Kok,", "Kok");
@@ -61,6 +66,7 @@ static void test_closes_stdin(void **state)
 
 	receive_large(t, 10 * MB);
 	RAW("exec <&-; sleep .1; echo late", "Klate");
+	assert_int_equal(t->n_written, 1);
 	QMQP("exec <&-; sleep .1; printf 3:Kok,", "Kok");
 }
 

@@ -49,7 +49,7 @@ class Cluster:
             'listen_addresses': '', 'unix_socket_directories': str(self.dir),
             'fsync': 'off', 'full_page_writes': 'off',
             'shared_buffers': '16MB', 'max_connections': '60',
-            'autovacuum': 'off', 'lc_messages': 'C', **settings}
+            'autovacuum': 'off', 'lc_messages': 'C', 'port': '5432', **settings}
         self.prefix = []
         if os.geteuid() == 0:
             user = server_user()
@@ -71,7 +71,12 @@ class Cluster:
     def sql(self, text):
         """Rows as text, columns joined by '|'."""
         return self.run('psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-h',
-                        str(self.dir), '-U', 'postgres', '-c', text).strip()
+                        str(self.dir), '-p', self.port, '-U', 'postgres',
+                        '-c', text).strip()
+
+    @property
+    def port(self):
+        return self.settings['port']
 
     @property
     def conninfo(self):

@@ -110,7 +110,7 @@ class Server:
         self.connections = 0
         self.saw_eof = threading.Event()
         self.open = set()
-        self.threads = []
+        self.threads = set()
         self.closed = False
         if where[0] in '/@':
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -142,7 +142,7 @@ class Server:
             self.open.add(conn)
             thread = threading.Thread(target=self.run, args=(conn,),
                                       daemon=True)
-            self.threads.append(thread)
+            self.threads.add(thread)
             thread.start()
 
     def run(self, conn):
@@ -156,6 +156,7 @@ class Server:
         finally:
             conn.sock.close()
             self.open.discard(conn)
+            self.threads.discard(threading.current_thread())
 
     def wait_requests(self, n, timeout=10):
         wait_until(lambda: len(self.requests) >= n,
