@@ -47,16 +47,24 @@ void mail_clear(struct mail *m)
 	m->sealed = false;
 }
 
+/* It may be a part of the present one: that must not move before it is copied. */
 int mail_set_sender(struct mail *m, const char *s, size_t size)
 {
+	struct buffer sender = BUFFER_EMPTY;
 	int r;
 
 	assert(!m->sealed && address_is_sender(s, size));
-	r = buffer_reserve(&m->sender, size);
-	if (r < 0)
-		return r;
-	m->sender.size = 0;
-	return buffer_add(&m->sender, s, size);
+	if (size > 0 && size <= m->sender.capacity) {
+		memmove(m->sender.data, s, size);
+	} else if (size > 0) {
+		r = buffer_add(&sender, s, size);
+		if (r < 0)
+			return r;
+		buffer_deinit(&m->sender);
+		m->sender = sender;
+	}
+	m->sender.size = size;
+	return 0;
 }
 
 const char *mail_recipient(const struct mail *m, size_t *at, size_t *ret_size)
