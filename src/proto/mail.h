@@ -53,7 +53,8 @@ void mail_deinit(struct mail *m);
 /* As new, but it keeps some memory for the next mail. */
 void mail_clear(struct mail *m);
 
-/* Replaces the sender, which must be one (address.h).  -ENOMEM. */
+/* Replaces the sender, which must be one (address.h); it may be the present one.
+ * -ENOMEM: nothing has changed. */
 MUSTCHECK int mail_set_sender(struct mail *m, const char *s, size_t size);
 
 /*

@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	size -= 2;
 	/* 0 … 127, and signals */
-	status = (int8_t)data[0];
+	status = data[0] < 128 ? data[0] : data[0] - 256;
 	cuts.seed = data[1];
 	check_output(text, size, status, false, cuts);
 	check_output(text, size, status, true, cuts);

@@ -59,6 +59,9 @@ void session_kernel_fail_send(void)
 	send_fails = true;
 }
 
+/* The C library's own names of parameters are reserved ones. */
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): see above */
+
 /* libFuzzer measures by the wall clock, which goes on. */
 int clock_gettime(clockid_t clock, struct timespec *t)
 {
@@ -130,3 +133,5 @@ int getsockopt(int fd, int level, int option, void *value, socklen_t *size)
 	}
 	return r;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -45,9 +45,8 @@ static struct reply read_reply(const char *data, size_t size, size_t max,
 	}
 	if (at == size)
 		return r;
-	if (at == 0 || data[at++] != ':' || r.size == 0)
-		r.state = WRONG;
-	else if (at < size && strchr("KZD", data[at]) == NULL)
+	if (at == 0 || data[at++] != ':' || r.size == 0 ||
+	    (at < size && strchr("KZD", data[at]) == NULL))
 		r.state = WRONG;
 	else if (size - at > r.size)
 		r.state = data[at + r.size] == ',' ? WHOLE : WRONG;

@@ -30,6 +30,13 @@ static struct {
 	unsigned n_taken; /* mails that a server said K to */
 } d;
 
+static struct {
+	const char *recipient;
+	size_t size;       /* of the message */
+	const char *reply; /* when nothing fails */
+	bool tcp;          /* the client's connection */
+} mail;
+
 static const char script[] =
 	"max_size = 100000\n"
 	"local unix, tcp = qmqp_resolve('@qrelay-unit-%d-1'), 'localhost:%d'\n"
@@ -53,9 +60,16 @@ static const char script[] =
 	"    return why:find('timeout') and m:discard('none') or m:defer(why)\n"
 	"  end,\n"
 	"}\n"
-	"qmqp_listen('" LISTENER "', function(m)\n"
-	"  return dos[m.recipients[1]](m)\n"
-	"end)\n";
+	"local function handle(m) return dos[m.recipients[1]](m) end\n"
+	"qmqp_listen('" LISTENER "', handle)\n"
+	"qmqp_listen('127.0.0.2:%d', handle)\n"
+	"qmqp_listen('/tmp/test_memory.%d', handle)\n";
+
+/* The server's on 127.0.0.1, so that it is free on 127.0.0.2 for ours. */
+static int tcp_port(void)
+{
+	return ntohs(d.tcp_server.at.in.sin_port);
+}
 
 static void write_script(void)
 {
@@ -64,7 +78,7 @@ static void write_script(void)
 	strcpy(d.script, "/tmp/test_memory.XXXXXX");
 	f = fdopen(mkstemp(d.script), "w");
 	assert_non_null(f);
-	fprintf(f, script, (int)getpid(), ntohs(d.tcp_server.at.in.sin_port),
+	fprintf(f, script, (int)getpid(), tcp_port(), (int)getpid(), tcp_port(),
 		(int)getpid());
 	fclose(f);
 }
@@ -186,10 +200,14 @@ static int connect_client(void)
 {
 	char name[40];
 	struct socket_address to;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd;
 
-	snprintf(name, sizeof(name), LISTENER, (int)getpid());
+	if (mail.tcp)
+		snprintf(name, sizeof(name), "127.0.0.2:%d", tcp_port());
+	else
+		snprintf(name, sizeof(name), LISTENER, (int)getpid());
 	to = parse_address(name);
+	fd = socket(to.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(fd, &to.sa, to.size), 0);
 	return fd;
 }
@@ -228,12 +246,6 @@ static bool is_logged(const char *text)
 	log[n] = '\0';
 	return strstr(log, text) != NULL;
 }
-
-static struct {
-	const char *recipient;
-	size_t size;       /* of the message */
-	const char *reply; /* when nothing fails */
-} mail;
 
 /* A mail from connect(2) on; returns the reply. */
 static const char *send_mail(void)
@@ -304,14 +316,20 @@ static bool run_mail(long n, long count)
 	return any;
 }
 
+static void set_mail(const char *recipient, size_t size, const char *reply)
+{
+	mail.recipient = recipient;
+	mail.size = size;
+	mail.reply = reply;
+	mail.tcp = false;
+}
+
 static void try_mail(const char *recipient, size_t size, const char *reply,
 		     long least)
 {
 	long n;
 
-	mail.recipient = recipient;
-	mail.size = size;
-	mail.reply = reply;
+	set_mail(recipient, size, reply);
 	assert_true(start_daemon());
 	n = each(run_mail);
 	if (n < least)
@@ -375,9 +393,19 @@ static bool run_first_mail(long n, long count)
 static void test_first_mail(void **state)
 {
 	(void)state;
-	mail.recipient = "connect";
-	mail.size = 10;
-	mail.reply = "3:Kok,";
+	set_mail("connect", 10, "3:Kok,");
+	assert_true(each(run_first_mail) > 20);
+	set_mail("host", 10, "3:Kok,");
+	assert_true(each(run_first_mail) > 20);
+	set_mail("query", 10, "5:Knone,");
+	assert_true(each(run_first_mail) > 20);
+}
+
+static void test_tcp(void **state)
+{
+	(void)state;
+	set_mail("wait", 10, "3:Kx3,");
+	mail.tcp = true;
 	assert_true(each(run_first_mail) > 20);
 }
 
@@ -408,7 +436,7 @@ int main(void)
 		DAY(test_host_name), DAY(test_wait),
 		DAY(test_program),   DAY(test_raw_program),
 		DAY(test_query),     DAY(test_first_mail),
-		DAY(test_start),
+		DAY(test_tcp),       DAY(test_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,60 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 
-/*
- * What a mail does when memory runs out: every allocation on its way fails once.
- * The linker puts the functions below in front of the real ones (--wrap).
- */
+/* What a mail does when memory runs out: every allocation on its way fails once. */
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <cmocka.h>
 
 #include "base/block.h"
+#include "out_of_memory.h"
 #include "proto/mail.h"
 #include "proto/qmqp_request.h"
-
-void *__real_realloc(void *p, size_t size);
-void *__real_reallocarray(void *p, size_t n, size_t size);
-void *__real_mmap64(void *p, size_t size, int prot, int flags, int fd,
-		    off_t at);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_reallocarray(void *p, size_t n, size_t size);
-void *__wrap_mmap64(void *p, size_t size, int prot, int flags, int fd,
-		    off_t at);
-
-/* Allocations that still succeed; the one behind them fails, and it alone. */
-static int left = -1;
-
-static bool fails(void)
-{
-	return left >= 0 && left-- == 0;
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	errno = ENOMEM;
-	return fails() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_reallocarray(void *p, size_t n, size_t size)
-{
-	errno = ENOMEM;
-	return fails() ? NULL : __real_reallocarray(p, n, size);
-}
-
-void *__wrap_mmap64(void *p, size_t size, int prot, int flags, int fd, off_t at)
-{
-	errno = ENOMEM;
-	return fails() ? MAP_FAILED
-		       : __real_mmap64(p, size, prot, flags, fd, at);
-}
 
 static const char wire[] = "39:7:A: b\r\nX,10:sender@x.y,5:a@b.c,4:root,,";
 
@@ -109,22 +69,21 @@ static bool run(struct block_pool *pool, int n)
 	struct iovec iov[16];
 	struct mail m;
 	size_t size = 0;
-	bool failed;
+	bool any;
 	int r;
 
 	mail_init(&m, pool);
 	qmqp_request_init(&request, &m, 1024, 10);
-	left = n;
+	begin_failing(n, 1);
 	r = receive(&m, &request);
 	if (r == 0)
 		r = change(&m);
 	if (r == 0)
 		r = mail_seal(&m, "here");
-	failed = left < 0;
-	left = -1;
+	any = stop_failing();
 	if (r < 0) {
 		assert_int_equal(r, -ENOMEM);
-		assert_true(failed);
+		assert_true(any);
 		assert_false(m.sealed);
 		mail_deinit(&m);
 		return true;
@@ -134,7 +93,7 @@ static bool run(struct block_pool *pool, int n)
 		size += iov[i].iov_len;
 	assert_int_equal(size, mail_wire_size(&m, MAIL_QMQP));
 	mail_deinit(&m);
-	return failed;
+	return any;
 }
 
 static void test_each_allocation(void **state)
@@ -142,11 +101,11 @@ static void test_each_allocation(void **state)
 	int n = 0;
 
 	(void)state;
-	for (bool failed = true; failed; n++) {
+	for (bool any = true; any; n++) {
 		struct block_pool pool;
 
 		block_pool_init(&pool);
-		failed = run(&pool, n);
+		any = run(&pool, n);
 		block_pool_deinit(&pool);
 	}
 	/* blocks and their table, sender, recipients, the new sender, a header,
@@ -165,11 +124,11 @@ static void test_less_space(void **state)
 	(void)state;
 	block_pool_init(&pool);
 	chain_init(&c, &pool);
-	left = 0;
+	begin_failing(0, 1);
 	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), -ENOMEM);
-	left = 1; /* the table, not the first block */
+	begin_failing(1, 1); /* the table, not the first block */
 	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), -ENOMEM);
-	left = -1;
+	assert_true(stop_failing());
 
 	/* The pool has two left and cannot get more. */
 	for (size_t i = 0; i < BLOCK_SLAB - 2; i++) {
@@ -177,9 +136,9 @@ static void test_less_space(void **state)
 		assert_non_null(others[i]);
 	}
 	for (int n = 0; n < 2; n++) {
-		left = 0;
+		begin_failing(0, 1);
 		assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), 2);
-		assert_int_equal(left, -1);
+		assert_true(stop_failing());
 	}
 	assert_int_equal(chain_space(&c, 5 * BLOCK_SIZE, iov, 6), 5);
 	for (size_t i = 0; i < BLOCK_SLAB - 2; i++)
@@ -200,9 +159,9 @@ static void test_seal_again(void **state)
 		block_pool_init(&pool);
 		mail_init(&m, &pool);
 		assert_int_equal(mail_insert_header(&m, "A", 1, "b", 1), 0);
-		left = n;
+		begin_failing(n, 1);
 		assert_int_equal(mail_seal(&m, NULL), -ENOMEM);
-		left = -1;
+		assert_true(stop_failing());
 		assert_int_equal(mail_seal(&m, NULL), 0);
 		assert_int_equal(mail_iov(&m, MAIL_RAW, 0, &iov, 1), 1);
 		assert_int_equal(iov.iov_len, 5);
