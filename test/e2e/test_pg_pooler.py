@@ -54,7 +54,8 @@ default_pool_size = {8 if mode == 'session' else 2}
         wait_until((self.dir / '.s.PGSQL.6432').exists, 'PgBouncer listens')
 
     def close(self):
-        self.process.terminate()
+        # since 1.23 SIGTERM waits until the last client has gone
+        self.process.kill()
         self.process.wait()
         shutil.rmtree(self.dir)
 
