@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is installed, with which rights, and that it is hardened."""
+import json
+import platform
 import re
 import stat
 import subprocess
 
 import pytest
-from conftest import TREE, install
+from conftest import BUILD, TREE, install
 
 PROGRAMS = ('cm4all-qrelay', 'qrelay-sendmail', 'qrelay-sink')
 
@@ -101,6 +103,32 @@ def test_stack_protector_and_fortify(program):
     symbols = readelf('--dyn-syms', program)
     assert '__stack_chk_fail@' in symbols
     assert re.search(r' __(?!stack)\w+_chk@', symbols)
+
+
+def test_branch_targets_are_marked(program):
+    """-fcf-protection, x86's.  The property that would tell the loader is lost
+    when one object lacks it, and the C runtime's own do on Debian."""
+    if platform.machine() != 'x86_64':
+        pytest.skip('no -fcf-protection here')
+    code = run('objdump', '-d', '--no-show-raw-insn', program).stdout
+    assert re.search(r'^[0-9a-f]+ <main>:\n.*\tendbr64', code, re.M)
+    assert code.count('\tendbr64') > 20     # a bare one has 2, of crt1.o
+
+
+def test_fortify_level():
+    """3 where the C library has it: the program itself does not tell 2 from 3."""
+    known = run('sh', '-c', 'echo "#include <features.h>\n__USE_FORTIFY_LEVEL" |'
+                ' cc -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -E -P - |'
+                ' tail -n 1').stdout.strip()
+    if known != '3':
+        pytest.skip(f'the C library knows level {known}')
+    entries = json.loads((BUILD / 'compile_commands.json').read_text())
+    commands = [e['command'] for e in entries
+                if e['file'].startswith(('../src/', '../tools/'))]
+    assert commands
+    for command in commands:
+        assert ' -D_FORTIFY_SOURCE=3 ' in command
+        assert '-U_FORTIFY_SOURCE' not in command
 
 
 def test_no_search_path(program):
