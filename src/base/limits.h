@@ -66,9 +66,9 @@
 #define LIMIT_SLEEP 3600
 
 /* One read of one client, so that a large mail does not hold up small ones. */
-#define LIMIT_READ_AT_ONCE 262144
-/* Vectors of one sendmsg(2): with 8 KiB blocks, 1 MiB. */
-#define LIMIT_IOV 128
+#define LIMIT_READ_AT_ONCE 131072
+/* Vectors of one sendmsg(2), for the same reason: with 8 KiB blocks, 128 KiB. */
+#define LIMIT_IOV 16
 
 /* A program that must go: from SIGTERM to SIGKILL; and how often it is looked
  * after meanwhile, and killed again afterwards. */
