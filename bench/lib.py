@@ -154,10 +154,18 @@ class Bench:
         self.serial += 1
         return os.path.join(self.dir, f'{self.serial}-{name}')
 
-    def spawn(self, argv, relay=False, **kwargs):
+    def spawn(self, argv, relay=False, nice=0, **kwargs):
         cpus = self.relay_cpu if relay else self.peer_cpu
-        pin = (lambda: os.sched_setaffinity(0, cpus)) if self.pinned else None
-        process = subprocess.Popen(argv, preexec_fn=pin, **kwargs)
+
+        def prepare():
+            if self.pinned:
+                os.sched_setaffinity(0, cpus)
+            if nice:
+                os.nice(nice)
+            elif self.options.realtime:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+        process = subprocess.Popen(argv, preexec_fn=prepare, **kwargs)
         self.running.append(process)
         return process
 
@@ -303,4 +311,4 @@ def build_all(build):
         run_quietly(['meson', 'setup', build, ROOT])
     run_quietly(['ninja', '-C', build, 'src/cm4all-qrelay',
                  'bench/floor', 'bench/load', 'bench/sink',
-                 'bench/spawn', 'bench/pg_lookup'])
+                 'bench/spawn', 'bench/drip', 'bench/pg_lookup'])

@@ -106,6 +106,11 @@ class Qrelay(Relay):
 
     name = 'qrelay'
     hint = 'not built'
+    limits = '''\
+max_connections = 8192
+max_connections_per_uid = 8192
+receive_timeout = 3600
+'''
 
     def __init__(self, build):
         program = os.path.join(build, 'src', 'cm4all-qrelay')
@@ -116,15 +121,19 @@ class Qrelay(Relay):
         config = bench.path('config.lua')
         with open(config, 'w') as f:
             f.write(f'''\
-max_connections = 8192
-max_connections_per_uid = 8192
-receive_timeout = 3600
+{self.limits}
 local server = qmqp_resolve('{server}')
 qmqp_listen('{listen}', function(m)
   return m:connect(server)
 end)
 ''')
         return [self.program, '--config', config]
+
+
+class QrelayDefaults(Qrelay):
+    """With the limits that nobody has set."""
+
+    limits = ''
 
 
 def find(build, control=False):
