@@ -87,6 +87,26 @@ def test_per_uid_still_sending(qrelay):
             assert c.reply(reset_is_eof=True) == b'Ztoo many connections'
 
 
+def test_per_uid_few_are_drained(qrelay):
+    """16 of a uid that are over its limit; more get their answer, and are
+    closed at once: they would hold descriptors."""
+    q = qrelay(max_connections=64, max_connections_per_uid=1)
+    with q.client():
+        time.sleep(0.1)
+        over = [q.client() for _ in range(18)]
+        for c in over:
+            assert c.reply() == b'Ztoo many connections'
+        for c in over[:16]:
+            c.send(b'more')
+        for c in over[16:]:
+            with pytest.raises(BrokenPipeError):
+                c.send(b'more')
+        for c in over:
+            c.close()
+    time.sleep(0.1)
+    assert q.submit() == b'Kdiscarded'
+
+
 def test_per_uid_default_is_a_quarter(qrelay):
     q = qrelay(max_connections=16)
     idle = [q.client() for _ in range(4)]
