@@ -91,6 +91,8 @@
 #define LIMIT_COMPLAINT_INTERVAL 10
 /* How long a listener rests when accept has no descriptor or memory. */
 #define LIMIT_ACCEPT_PAUSE 0.1
+/* Clients that a listener takes in one turn of the loop while more wait. */
+#define LIMIT_ACCEPT_AT_ONCE 8
 
 /* Descriptors that a connection may need: client, server or four pipe ends and
  * a pidfd, the peer's pidfd, and its cgroup. */

@@ -27,20 +27,18 @@ static void rest(struct listener *l)
 	ev_timer_start(l->instance->loop, &l->pause);
 }
 
-/* One client a turn of the loop: those being served come first. */
-static void on_client(EV_P_ ev_io *w, int revents)
+/* Returns false if there is none; that the first one is not there is an error. */
+static bool take_client(struct listener *l, bool first)
 {
-	struct listener *l = container_of(w, struct listener, io);
 	struct instance *i = l->instance;
 	struct socket_address remote;
 	int fd, r;
 
-	(void)revents;
 	remote.size = sizeof(remote) - offsetof(struct socket_address, sa);
-	fd = l->is_unix
-		     ? accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
-		     : accept4(w->fd, &remote.sa, &remote.size,
-			       SOCK_NONBLOCK | SOCK_CLOEXEC);
+	fd = l->is_unix ? accept4(l->io.fd, NULL, NULL,
+				  SOCK_NONBLOCK | SOCK_CLOEXEC)
+			: accept4(l->io.fd, &remote.sa, &remote.size,
+				  SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		r = session_new(l, fd, l->is_unix ? NULL : &remote);
 		if (r < 0) {
@@ -48,11 +46,33 @@ static void on_client(EV_P_ ev_io *w, int revents)
 				      "cannot serve a client", -r);
 			fd_close(&fd);
 		}
+	} else if (errno == EAGAIN && !first) {
+		return false;
 	} else if (!is_harmless(errno)) {
 		complaint_log(&i->complaint, &i->log, clock_now(), "accept",
 			      errno);
 		rest(l);
 	}
+	return true;
+}
+
+/*
+ * One client a turn of the loop: those being served come first.  But if there was
+ * one in the turn before as well, turns may be long, for a large mail passes
+ * through, and a queue would grow.  (To ask each time whether there is another
+ * would cost a call a mail.)
+ */
+static void on_client(EV_P_ ev_io *w, int revents)
+{
+	struct listener *l = container_of(w, struct listener, io);
+	unsigned int turn = ev_iteration(loop);
+	int left = turn == l->turn + 1 ? LIMIT_ACCEPT_AT_ONCE : 1;
+
+	(void)revents;
+	l->turn = turn;
+	for (bool first = true; left-- > 0 && ev_is_active(w); first = false)
+		if (!take_client(l, first))
+			break;
 }
 
 static void on_rested(EV_P_ ev_timer *w, int revents)

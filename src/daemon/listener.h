@@ -21,6 +21,7 @@ struct listener {
 	/* private */
 	struct socket_listener socket;
 	ev_io io;
+	unsigned int turn; /* of the loop, the last with a client */
 	ev_timer pause;
 };
 

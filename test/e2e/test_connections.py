@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Limits on what all clients together may hold: connections, memory,
 file descriptors."""
+import os
 import resource
+import signal
 import sys
 import time
 
@@ -44,6 +46,21 @@ qmqp_listen('$SOCK', h) qmqp_listen('127.0.0.1:{port}', h)""",
     waiting = [q.client(w).send(request()) for w in (q.sock, tcp)]
     for c in waiting:
         assert c.silent(0.2)
+    for c in idle:
+        c.close()
+    for c in waiting:
+        assert c.reply() == b'Kdiscarded'
+        c.close()
+
+
+def test_queue_is_taken_up_to_the_limit(qrelay):
+    """Several clients are accepted in a turn, but not one too many."""
+    q = qrelay(max_connections=4, max_connections_per_uid=4)
+    os.kill(q.process.pid, signal.SIGSTOP)
+    idle = [q.client() for _ in range(4)]
+    waiting = [q.client().send(request()) for _ in range(8)]
+    os.kill(q.process.pid, signal.SIGCONT)
+    assert all(c.silent(0.1) for c in waiting)
     for c in idle:
         c.close()
     for c in waiting:
