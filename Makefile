@@ -31,6 +31,10 @@ check:
 	@$(SETUP) check
 	@test/tools/check
 
+coverage:
+	@$(SETUP) coverage
+	@test/tools/coverage
+
 docs:
 	@$(SETUP) docs
 	@test/tools/docs $(BUILD)-docs
@@ -61,7 +65,7 @@ format:
 
 clean:
 	rm -rf build build-docs build-gcc build-clang build-asan build-deb \
-		build-bench build-bench-idle
+		build-bench build-bench-idle build-coverage
 
 distclean: clean
 	rm -rf .cache
@@ -70,6 +74,7 @@ help:
 	@echo 'make            build into $(BUILD)/'
 	@echo 'make demo       install what lacks, build, relay one mail and show it'
 	@echo 'make check      install what lacks, run every test (about ten minutes)'
+	@echo 'make coverage   install what lacks, count the lines that tests reach (ten minutes)'
 	@echo 'make docs       install what lacks, build the manual into $(BUILD)-docs/'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
 	@echo 'make deb        install what lacks, build Debian packages into build-deb/'
@@ -79,4 +84,4 @@ help:
 	@echo 'make format     clang-format all C files in place'
 	@echo 'make clean      remove the builds; distclean: the fetched peers too'
 
-.PHONY: all setup demo check docs bench soak install deb format clean distclean help
+.PHONY: all setup demo check coverage docs bench soak install deb format clean distclean help

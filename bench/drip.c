@@ -108,13 +108,15 @@ static unsigned long now_ns(void)
 static void serve(struct client *all)
 {
 	const struct timespec pause = {.tv_nsec = PERIOD_NS};
-	unsigned long t0 = now_ns(), turns = 0;
+	unsigned long t0 = now_ns(), turns = 0, at = 0;
 
 	while (wanted()) {
 		unsigned long due = (now_ns() - t0) / 1000 * rate / 1000000;
 
-		for (; turns < due; turns++)
-			client_turn(&all[turns % clients]);
+		for (; turns < due; turns++) {
+			client_turn(&all[at]);
+			at = at + 1 < clients ? at + 1 : 0;
+		}
 		nanosleep(&pause, NULL);
 	}
 }

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Limits on what all clients together may hold: connections, memory,
 file descriptors."""
+import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -52,6 +54,21 @@ qmqp_listen('$SOCK', h) qmqp_listen('127.0.0.1:{port}', h)""",
         c.close()
 
 
+def test_queue_is_taken_up_to_the_limit(qrelay):
+    """Several clients are accepted in a turn, but not one too many."""
+    q = qrelay(max_connections=4, max_connections_per_uid=4)
+    os.kill(q.process.pid, signal.SIGSTOP)
+    idle = [q.client() for _ in range(4)]
+    waiting = [q.client().send(request()) for _ in range(8)]
+    os.kill(q.process.pid, signal.SIGCONT)
+    assert all(c.silent(0.1) for c in waiting)
+    for c in idle:
+        c.close()
+    for c in waiting:
+        assert c.reply() == b'Kdiscarded'
+        c.close()
+
+
 @pytest.mark.valgrind
 def test_per_uid(qrelay, root):
     q = qrelay(max_connections=20, max_connections_per_uid=2)
@@ -86,6 +103,26 @@ def test_per_uid_still_sending(qrelay):
             except BrokenPipeError:
                 pass
             assert c.reply(reset_is_eof=True) == b'Ztoo many connections'
+
+
+def test_per_uid_few_are_drained(qrelay):
+    """16 of a uid that are over its limit; more get their answer, and are
+    closed at once: they would hold descriptors."""
+    q = qrelay(max_connections=64, max_connections_per_uid=1)
+    with q.client():
+        time.sleep(0.1)
+        over = [q.client() for _ in range(18)]
+        for c in over:
+            assert c.reply() == b'Ztoo many connections'
+        for c in over[:16]:
+            c.send(b'more')
+        for c in over[16:]:
+            with pytest.raises(BrokenPipeError):
+                c.send(b'more')
+        for c in over:
+            c.close()
+    time.sleep(0.1)
+    assert q.submit() == b'Kdiscarded'
 
 
 def test_per_uid_default_is_a_quarter(qrelay):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Coroutines: the script's own, and ours in the script's hands."""
+import re
 import time
 
 import pytest
@@ -98,3 +99,34 @@ return m:connect('{s.address}')""")
                                'nil']):
         assert line.endswith(end), out
         assert 'wrong' not in line, out
+
+
+@pytest.mark.parametrize('code, want', [
+    ('local co co = coroutine.create(function() return coroutine.close(co) end)'
+     ' return coroutine.resume(co)', 'false cannot close a running coroutine'),
+    ('local co co = coroutine.create(function() return coroutine.resume('
+     'coroutine.create(function() return coroutine.close(co) end)) end)'
+     ' return coroutine.resume(co)',
+     'true false cannot close a normal coroutine'),
+    ('local co = coroutine.create(function() local c <close> = setmetatable({},'
+     ' {__close=function() error("late", 0) end}) coroutine.yield() end)'
+     ' coroutine.resume(co) return coroutine.close(co)', 'false late'),
+    ('local t = {} for i = 1, 600000 do t[i] = i end'
+     ' local co = coroutine.create(function(...) coroutine.yield() return ...'
+     ' end) coroutine.resume(co, table.unpack(t))'
+     ' return coroutine.resume(co, table.unpack(t))',
+     'false too many arguments to resume'),
+    ('local t = {} for i = 1, 600000 do t[i] = i end'
+     ' local function more(...) local r = table.pack(coroutine.resume('
+     'coroutine.create(function() return table.unpack(t) end)))'
+     ' return r[1], r[2] end return more(table.unpack(t))', 'false too many results to resume'),
+], ids=['close running', 'close normal', 'close fails', 'arguments', 'results'])
+def test_errors_that_are_results(qrelay, code, want):
+    """What Lua's own functions say, though these are not they."""
+    q = qrelay(handler=f"""
+local t = table.pack((function() {code} end)())
+for i = 1, t.n do t[i] = tostring(t[i]) end
+return m:discard(table.concat(t, ' ', 1, math.min(t.n, 3)))""",
+               handler_timeout=10)
+    text = re.sub(rb'\S+/config\.lua:\d+: ', b'', q.submit())
+    assert text == b'K' + want.encode()

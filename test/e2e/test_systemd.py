@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import time
 
 import pytest
@@ -107,6 +108,25 @@ def test_errors(qrelay, folder, config, word):
     assert e.value.code == 1
     assert word in e.value.output
     assert 'config.lua:2' in e.value.output
+
+
+@needs_activate
+@pytest.mark.parametrize('how, poke', [
+    ('--datagram', socket.SOCK_DGRAM), ('--seqpacket', socket.SOCK_SEQPACKET)])
+def test_not_a_stream(qrelay, folder, how, poke):
+    path = folder / 's'
+    q = qrelay(f"\nqmqp_listen(systemd, {H})", wait=False, directory=folder,
+               command=[ACTIVATE, how, f'--listen={path}', *WRAPPER,
+                        str(DAEMON)])
+    with socket.socket(socket.AF_UNIX, poke) as s:
+        wait_until(lambda: s.connect_ex(str(path)) == 0,
+                   'systemd-socket-activate listens')
+        s.send(b'x')
+    with pytest.raises(StartError) as e:
+        q.wait_ready()
+    assert e.value.code == 1
+    assert 'config.lua:2' in e.value.output
+    assert 'is not a listening stream socket' in e.value.output
 
 
 def test_no_socket_passed(qrelay):
