@@ -56,7 +56,7 @@ static inline bool block_pool_has_spare(const struct block_pool *p)
 }
 
 /* Gives back the pages of free blocks that were not needed since the last call.
- * To be called every second or so while block_pool_has_spare(). */
+ * To be called every few seconds while block_pool_has_spare(). */
 void block_pool_trim(struct block_pool *p);
 
 #endif

@@ -67,8 +67,9 @@
 
 /* One read of one client, so that a large mail does not hold up small ones. */
 #define LIMIT_READ_AT_ONCE 131072
-/* Vectors of one sendmsg(2), for the same reason: with 8 KiB blocks, 128 KiB. */
-#define LIMIT_IOV 16
+/* Vectors of one sendmsg(2), for the same reason: with 8 KiB blocks, 512 KiB.  Fewer
+ * would cost large mails more, since each stays for longer. */
+#define LIMIT_IOV 64
 
 /* A program that must go: from SIGTERM to SIGKILL; and how often it is looked
  * after meanwhile, and killed again afterwards. */
@@ -93,6 +94,10 @@
  * which it stops: what a turn adds to the time that others wait. */
 #define LIMIT_ACCEPT_AT_ONCE 16
 #define LIMIT_ACCEPT_TIME 0.002
+/* More large messages (of so many bytes) than that under way are to be finished
+ * first, while the cache has a part of them: then it accepts one. */
+#define LIMIT_ACCEPT_LARGE 4
+#define LIMIT_LARGE 131072
 /* How long a listener rests when accept has no descriptor or memory. */
 #define LIMIT_ACCEPT_PAUSE 0.1
 

@@ -15,7 +15,7 @@
 #include "lua/vm.h"
 
 /* Seconds in which a block that nobody needs keeps its pages. */
-#define TRIM_INTERVAL 1.
+#define TRIM_INTERVAL 5.
 
 /* ---- sessions ---- */
 

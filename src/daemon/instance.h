@@ -50,6 +50,7 @@ struct instance {
 	struct timeout_queue draining;  /* sessions by their answer */
 	struct departures departures;
 	struct complaint complaint;
+	size_t n_large;   /* messages held of LIMIT_LARGE bytes or more */
 	size_t last_size; /* bytes of the last request that was whole */
 	uint64_t n_mails; /* for ids */
 	uint32_t id_prefix;

@@ -68,7 +68,8 @@ static void on_client(EV_P_ ev_io *w, int revents)
 
 	(void)loop, (void)revents;
 	for (int n = 0; n < LIMIT_ACCEPT_AT_ONCE && now < until; n++) {
-		if (!accept_client(l, n > 0, now) || !ev_is_active(&l->io))
+		if (!accept_client(l, n > 0, now) || !ev_is_active(&l->io) ||
+		    l->instance->n_large > LIMIT_ACCEPT_LARGE)
 			break;
 		now = clock_now();
 	}

@@ -147,8 +147,7 @@ void session_receive(struct session *s, double now)
 		no_bytes(s, n);
 		return;
 	}
-	t->charged += (size_t)n;
-	clients_charge(&i->clients, s->client, (size_t)n);
+	transaction_charge(t, (size_t)n);
 
 	result = feed(s, iov, (size_t)n);
 	switch (result) {

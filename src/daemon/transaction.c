@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "daemon/instance.h"
 #include "daemon/session.h"
 
@@ -38,6 +39,28 @@ struct transaction *transaction_new(struct session *s, double now)
 	return t;
 }
 
+void transaction_charge(struct transaction *t, size_t bytes)
+{
+	struct instance *i = t->session->instance;
+	bool was_large = t->charged >= LIMIT_LARGE;
+
+	t->charged += bytes;
+	clients_charge(&i->clients, t->session->client, bytes);
+	if (!was_large && t->charged >= LIMIT_LARGE)
+		i->n_large++;
+}
+
+static void discharge(struct transaction *t)
+{
+	struct instance *i = t->session->instance;
+
+	instance_trim_later(i);
+	clients_discharge(&i->clients, t->session->client, t->charged);
+	if (t->charged >= LIMIT_LARGE)
+		i->n_large--;
+	t->charged = 0;
+}
+
 void transaction_free(struct transaction *t)
 {
 	struct session *s;
@@ -53,8 +76,7 @@ void transaction_free(struct transaction *t)
 	delivery_deinit(&t->delivery);
 	handler_deinit(&t->handler);
 	mail_clear(&t->mail);
-	instance_trim_later(i);
-	clients_discharge(&i->clients, s->client, t->charged);
+	discharge(t);
 	if (!spares_keep(&i->spare_transactions, t)) {
 		mail_deinit(&t->mail);
 		free(t);
@@ -63,12 +85,8 @@ void transaction_free(struct transaction *t)
 
 void transaction_drop_message(struct transaction *t)
 {
-	struct instance *i = t->session->instance;
-
 	mail_drop_message(&t->mail);
-	instance_trim_later(i);
-	clients_discharge(&i->clients, t->session->client, t->charged);
-	t->charged = 0;
+	discharge(t);
 }
 
 void transaction_init_spares(struct instance *i)

@@ -49,6 +49,9 @@ MUSTCHECK struct transaction *transaction_new(struct session *s, double now);
 /* Abandons whatever goes on.  Takes NULL. */
 void transaction_free(struct transaction *t);
 
+/* So many bytes more have been received. */
+void transaction_charge(struct transaction *t, size_t bytes);
+
 /* The message is not needed any more: its memory goes back, and is not the client's
  * any more. */
 void transaction_drop_message(struct transaction *t);

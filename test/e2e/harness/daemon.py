@@ -275,7 +275,7 @@ class Daemon:
         sanitizer or valgrind keeps what was freed."""
         if not WATCHED:
             try:
-                wait_until(lambda: self.rss() < limit, 'memory is low', 2)
+                wait_until(lambda: self.rss() < limit, 'memory is low', 12)
             except AssertionError:
                 assert self.rss() < limit
 
