@@ -54,9 +54,9 @@ static void note_connected(struct qmqp_client *c)
 	if (c->connected)
 		return;
 	c->connected = true;
-	c->connecting = false;
-	if (ev_is_active(&c->deadline))
+	if (c->connecting)
 		set_deadline(c, c->until - clock_now());
+	c->connecting = false;
 }
 
 /*
@@ -172,7 +172,7 @@ int qmqp_client_start(struct qmqp_client *c, const struct socket_address *to,
 	c->mail = mail;
 	c->size = mail_wire_size(mail, MAIL_QMQP);
 	c->sent = 0;
-	c->connected = false;
+	c->connected = c->connecting = false;
 	c->send_error = 0;
 	qmqp_reply_reset(&c->reply);
 	ev_io_set(&c->socket, c->fd, EV_READ);

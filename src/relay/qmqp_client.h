@@ -46,7 +46,7 @@ struct qmqp_client {
 	ev_io socket;
 	ev_timer deadline;
 	bool connecting; /* the deadline is that of connecting */
-	double until;    /* clock_now() at which all must be over */
+	double until;    /* while connecting: clock_now() of the end of all */
 	int fd;          /* owned; -1 if none; may stay open when done */
 	const struct mail *mail; /* borrowed from start until sent or done */
 	int send_error;          /* -errno that ended the sending, or 0 */

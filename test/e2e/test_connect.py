@@ -110,6 +110,28 @@ def test_connect_timeout(qrelay, folder, kind):
         c.close()
 
 
+@pytest.mark.parametrize('options', ['{timeout=8}', '{}', '{timeout=30}'])
+def test_connects_late(qrelay, options):
+    """A connection that is not there at once leaves a server the time it
+    has, whether connecting has a time of its own or not."""
+    with socket.create_server(('127.0.0.1', 0), backlog=0) as s, \
+            socket.create_connection(s.getsockname()):     # all it queues
+        where = '127.0.0.1:%d' % s.getsockname()[1]
+        q = qrelay(handler=f"return m:connect('{where}', {options})")
+        c = q.client().send(request())
+        time.sleep(0.5)                     # its first SYN was dropped
+        s.accept()[0].close()
+        conn, _ = s.accept()
+        with conn:
+            conn.settimeout(slow(10))
+            while not conn.recv(65536).endswith(b',,'):
+                pass
+            time.sleep(0.2)
+            conn.sendall(netstring(b'Klate'))
+        assert c.reply() == b'Klate'
+        c.close()
+
+
 def after_request(action):
     def script(conn):
         conn.read_request()
