@@ -73,7 +73,7 @@ distclean: clean
 help:
 	@echo 'make            build into $(BUILD)/'
 	@echo 'make demo       install what lacks, build, relay one mail and show it'
-	@echo 'make check      install what lacks, run every test (about ten minutes)'
+	@echo 'make check      install what lacks, run every test (ten minutes or more)'
 	@echo 'make coverage   install what lacks, count the lines that tests reach (ten minutes)'
 	@echo 'make docs       install what lacks, build the manual into $(BUILD)-docs/'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='
