@@ -6,6 +6,9 @@
 /* Bytes of messages that a processor's cache keeps until they are sent. */
 #define TOGETHER 131072
 
+/* Seconds of a turn after which nobody waits for other mails' handlers. */
+#define PATIENCE 0.005
+
 static void set_out(struct departures *all)
 {
 	struct list *node;
@@ -33,6 +36,7 @@ void departures_init(struct departures *all, struct ev_loop *loop)
 	all->loop = loop;
 	list_init(&all->waiting);
 	all->bytes = 0;
+	all->patience = PATIENCE;
 	ev_prepare_init(&all->turn, on_prepare);
 }
 
@@ -49,9 +53,11 @@ void departure_init(struct departure *d, departure_fn *on_turn)
 
 void departure_add(struct departure *d, struct departures *all, size_t bytes)
 {
+	if (list_empty(&all->waiting))
+		all->since = ev_now(all->loop);
 	list_append(&all->waiting, &d->node);
 	all->bytes += bytes;
-	if (all->bytes >= TOGETHER)
+	if (all->bytes >= TOGETHER || ev_time() - all->since > all->patience)
 		set_out(all);
 	else
 		ev_prepare_start(all->loop, &all->turn);

@@ -4,9 +4,9 @@
 
 /*
  * Mails that were decided on in this turn of the loop.  They set out together at
- * its end: a server that gets one mail after the other, without a handler's time in
- * between, stays awake for all of them, and waking it costs as much as all else
- * that a small mail does.
+ * its end, or earlier if handlers take their time: a server that gets one mail
+ * after the other, without a handler's time in between, stays awake for all of
+ * them, and waking it costs as much as all else that a small mail does.
  */
 
 #include <ev.h>
@@ -29,7 +29,9 @@ struct departures {
 	/* private */
 	struct ev_loop *loop; /* borrowed until deinit */
 	struct list waiting;
-	size_t bytes;    /* of their messages */
+	size_t bytes; /* of their messages */
+	double since; /* ev_now() when the first one came: its turn's start */
+	double patience; /* seconds; not for tests on slow machines */
 	ev_prepare turn; /* active while one waits */
 };
 

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Handlers that fail: the client gets `Zscript failed`, the log says why,
 the next mail is fine."""
+import os
 import re
+import signal
+import threading
+import time
 
 import pytest
+from harness.env import wait_until
 from harness.qmqp import request
 
 FAILED = b'Zscript failed'
@@ -172,3 +177,33 @@ def test_error_does_not_undo_the_others(qrelay):
         for _ in range(5):
             assert q.submit() == FAILED
         assert c.reply() == b'Kslept'
+
+
+def test_answers_do_not_wait_for_other_handlers(qrelay):
+    """Each mail goes on when its own handler is done, though the clients
+    have all sent before the first one ran."""
+    q = qrelay(handler="local t = os.clock() "
+               "while os.clock() - t < 0.05 do end return m:discard()")
+    before = len(q.fds())
+    clients = [q.client() for _ in range(12)]
+    wait_until(lambda: len(q.fds_now()) == before + 12, 'all are accepted')
+    os.kill(q.pid, signal.SIGSTOP)
+    for c in clients:
+        c.send(request())
+    os.kill(q.pid, signal.SIGCONT)
+    times = []
+
+    def wait(c):
+        assert c.reply() == b'Kdiscarded'
+        times.append(time.monotonic())
+
+    start = time.monotonic()
+    threads = [threading.Thread(target=wait, args=(c,)) for c in clients]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for c in clients:
+        c.close()
+    assert len(times) == len(clients)
+    assert min(times) - start < (max(times) - start) / 2

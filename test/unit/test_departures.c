@@ -35,6 +35,7 @@ static int setup(void **state)
 	(void)state;
 	loop = ev_loop_new(EVFLAG_NOENV);
 	departures_init(&all, loop);
+	all.patience = 3600.; /* this machine may be busy */
 	gone[0] = '\0';
 	for (int i = 0; i < 10; i++) {
 		mails[i].name = (char)('0' + i);
@@ -110,6 +111,24 @@ static void test_large(void **state)
 	assert_string_equal(gone, "01234");
 }
 
+/* Handlers take their time: who has waited for one does not wait for the next. */
+static void test_slow(void **state)
+{
+	(void)state;
+	add(0, 1);
+	assert_string_equal(gone, "");
+	all.patience = .01;
+	ev_sleep(.02);
+	add(1, 1);
+	assert_string_equal(gone, "01");
+	/* the time is the turn's, not the mail's */
+	ev_sleep(.02);
+	add(2, 1);
+	assert_string_equal(gone, "012");
+	ev_run(loop, EVRUN_NOWAIT);
+	assert_string_equal(gone, "012");
+}
+
 static void test_cancelled(void **state)
 {
 	(void)state;
@@ -127,9 +146,8 @@ static void test_cancelled(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_together),
-		TEST(test_before_waiting),
-		TEST(test_large),
+		TEST(test_together),  TEST(test_before_waiting),
+		TEST(test_large),     TEST(test_slow),
 		TEST(test_cancelled),
 	};
 
