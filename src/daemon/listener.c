@@ -83,6 +83,16 @@ static void on_rested(EV_P_ ev_timer *w, int revents)
 	listener_update(l);
 }
 
+/* TCP's urgent byte is one like others, which clients' sockets inherit (tcp(7),
+ * SO_OOBINLINE): behind a request it would not be seen, and closing would reset
+ * the connection. */
+static void take_urgent(int fd)
+{
+	int on = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
 int listener_init(struct listener *l, struct instance *i, int handler,
 		  struct socket_listener *socket)
 {
@@ -104,6 +114,8 @@ int listener_init(struct listener *l, struct instance *i, int handler,
 		l->socket = SOCKET_LISTENER_EMPTY;
 		return -ENOMEM;
 	}
+	if (!l->is_unix)
+		take_urgent(l->socket.fd);
 	ev_io_init(&l->io, on_client, l->socket.fd, EV_READ);
 	ev_init(&l->pause, on_rested);
 	return 0;

@@ -161,3 +161,18 @@ def test_reset_after_the_reply(q):
     q.wait_fds(before)
     assert {m['verdict'] for m in q.mails(5)} == {b'K'}
     assert not [x for x in q.messages() if 'reset' in x.lower()]
+
+
+def test_urgent_byte_behind_the_request(qrelay):
+    """It is a byte that is not read, as others."""
+    port = free_port()
+    q = qrelay(f"""qmqp_listen('127.0.0.1:{port}', function(m)
+  sleep(0.2) return m:discard() end)""")
+    with socket.create_connection(('127.0.0.1', port)) as s:
+        s.sendall(request())
+        time.sleep(0.05)
+        s.send(b'!', socket.MSG_OOB)
+        s.settimeout(slow(5))
+        assert s.recv(100) == b'10:Kdiscarded,'
+        assert s.recv(100) == b''           # no reset
+    assert [m['verdict'] for m in q.mails(1)] == [b'K']
