@@ -292,8 +292,10 @@ def test_hard_limit_lowers_the_share_of_a_uid(qrelay):
 def test_max_memory_of_whole_mails(qrelay):
     """A mail that comes in one piece is counted like any other."""
     q = qrelay(max_size=MIB, max_memory=MIB,
-               handler="sleep(1) return m:discard()")
+               handler="sleep(2) return m:discard()")
+    os.kill(q.process.pid, signal.SIGSTOP)
     clients = [q.client().send(request(b'x' * 60000)) for _ in range(40)]
+    os.kill(q.process.pid, signal.SIGCONT)
     replies = [c.reply() for c in clients]
     for c in clients:
         c.close()

@@ -38,7 +38,8 @@ class NameServer:
         self.file = folder / 'resolv.conf'
         self.file.write_text(f'nameserver {self.address}\n'
                              f'options {options}\n')
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
 
     @property
     def prefix(self):
@@ -49,9 +50,8 @@ class NameServer:
 
     def serve(self):
         while True:
-            try:
-                query, client = self.sock.recvfrom(512)
-            except OSError:
+            query, client = self.sock.recvfrom(512)
+            if not query:
                 return
             name, kind = self.question(query)
             self.asked.append(name)
@@ -87,4 +87,9 @@ class NameServer:
         wait_until(lambda: name in self.asked, f'{name} is asked for')
 
     def close(self):
+        try:
+            self.sock.shutdown(socket.SHUT_RD)      # wakes the thread
+        except OSError:
+            pass        # not connected, but woken all the same
+        self.thread.join()
         self.sock.close()
