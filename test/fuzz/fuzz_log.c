@@ -69,7 +69,8 @@ static const char *unquote(const char *s, const char *end, char *out,
 {
 	size_t n = 0;
 
-	assert(s < end && *s++ == '"');
+	assert(s < end && *s == '"');
+	s++;
 	for (; assert(s < end), *s != '"'; s++) {
 		char c = *s;
 

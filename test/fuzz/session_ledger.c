@@ -250,8 +250,8 @@ static struct pair take_pair(const char **line, const char *end)
 		}
 		++*line;
 	} else {
-		while (*line < end && **line != ' ')
-			assert(*(*line)++ != '"');
+		for (; *line < end && **line != ' '; ++*line)
+			assert(**line != '"');
 	}
 	p.value_size = (size_t)(*line - p.value);
 	assert(*line == end || **line == ' ');
