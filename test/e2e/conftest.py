@@ -125,6 +125,7 @@ def shared_cluster():
 @pytest.fixture
 def pg(shared_cluster):
     """The shared cluster, with a fresh schema public."""
+    shared_cluster.drop_clients()
     shared_cluster.sql('DROP SCHEMA IF EXISTS public CASCADE')
     shared_cluster.sql('CREATE SCHEMA public')
     return shared_cluster

@@ -105,6 +105,12 @@ class Cluster:
                         "application_name = 'cm4all-qrelay'")
         return [int(pid) for pid in rows.split()]
 
+    def drop_clients(self):
+        """A server process may outlive its client for a while."""
+        for pid in self.backends():
+            self.sql(f'SELECT pg_terminate_backend({pid})')
+        wait_until(lambda: not self.backends(), 'no client is left')
+
     def children(self):
         """Ids of all processes of the server."""
         path = f'/proc/{self.process.pid}/task/{self.process.pid}/children'
