@@ -232,8 +232,7 @@ class Daemon:
                    timeout)
 
     def fds(self):
-        """{number: target} of what it has open, once that is quiet: a
-        notification's socket may just be going."""
+        """{number: target} of what it has open, once that is quiet."""
         last = None
         for _ in range(50):
             result = self.fds_now()
@@ -244,6 +243,7 @@ class Daemon:
         return result
 
     def fds_now(self):
+        """But for the socket of a notification, which may just be going."""
         result = {}
         folder = f'/proc/{self.pid}/fd'
         for name in os.listdir(folder):
@@ -251,7 +251,11 @@ class Daemon:
                 result[int(name)] = os.readlink(f'{folder}/{name}')
             except FileNotFoundError:
                 pass
-        return result
+        table = pathlib.Path(f'/proc/{self.pid}/net/unix').read_text()
+        notifying = {f'socket:[{line.split()[6]}]'
+                     for line in table.splitlines()[1:]
+                     if int(line.split()[4], 16) == socket.SOCK_DGRAM}
+        return {n: t for n, t in result.items() if t not in notifying}
 
     def wait_fds(self, before):
         """As many fds as in `before`, soon, and for a while: clients that

@@ -165,13 +165,13 @@ class Proxy:
     refuse: closes new connections at once.
     """
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, host='127.0.0.1'):
         self.target = str(cluster.dir / '.s.PGSQL.5432')
         self.swallow = self.refuse = False
         self.cut_after = None
         self.accepted = 0
         self.pairs = []
-        self.sock = socket.create_server(('127.0.0.1', 0))
+        self.sock = socket.create_server((host, 0))
         self.port = self.sock.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
