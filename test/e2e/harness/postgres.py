@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A private PostgreSQL cluster, and a proxy that mistreats its clients."""
+import contextlib
 import glob
 import os
 import pathlib
@@ -25,6 +26,12 @@ def find_bin():
         return pathlib.Path(places[-1]).parent
     cached = CACHE / 'bin'
     return cached if os.access(cached / 'postgres', os.X_OK) else None
+
+
+def signal_all(pids, sig):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):   # ended meanwhile
+            os.kill(pid, sig)
 
 
 def server_user():
@@ -117,8 +124,8 @@ class Cluster:
         return [int(p) for p in pathlib.Path(path).read_text().split()]
 
     def freeze(self, sig=signal.SIGSTOP):
-        for pid in [self.process.pid, *self.children()]:
-            os.kill(pid, sig)
+        self.process.send_signal(sig)
+        signal_all(self.children(), sig)
 
     def thaw(self):
         self.freeze(signal.SIGCONT)
@@ -126,8 +133,8 @@ class Cluster:
     def kill(self):
         """As if the machine had lost power."""
         children = self.children()
-        for pid in [self.process.pid, *children]:
-            os.kill(pid, signal.SIGKILL)
+        self.process.kill()
+        signal_all(children, signal.SIGKILL)
         self.process.wait()
         wait_until(lambda: not any(os.path.exists(f'/proc/{p}')
                                    for p in children), 'all are gone')
