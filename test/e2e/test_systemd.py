@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Socket activation by the real systemd-socket-activate, and sd_notify."""
 import os
-import shutil
 import signal
 import socket
 import time
 
 import pytest
 from harness.daemon import StartError
-from harness.env import DAEMON, WRAPPER, free_port, slow, wait_until
+from harness.env import (DAEMON, WRAPPER, find_peer, free_port, slow,
+                         wait_until)
 from harness.qmqp import open_socket, request
 
-ACTIVATE = shutil.which('systemd-socket-activate')
+ACTIVATE = find_peer('systemd-socket-activate')
 needs_activate = pytest.mark.skipif(
     ACTIVATE is None, reason='no systemd-socket-activate here')
 H = 'function(m) return m:discard() end'
