@@ -130,6 +130,24 @@ void session_answer(struct session *s, const struct verdict *v,
 		session_enter(s, SESSION_DRAIN);
 }
 
+const char *session_where(const struct session *s)
+{
+	switch (s->state) {
+	case SESSION_HANDLE:
+		return "handle";
+	case SESSION_DELIVER:
+		return delivery_step(&s->transaction->delivery);
+	default:
+		return "receive";
+	}
+}
+
+bool session_is_committed(const struct session *s)
+{
+	return s->state == SESSION_DELIVER &&
+	       delivery_is_committed(&s->transaction->delivery);
+}
+
 void session_refuse(struct session *s, char letter, const char *text,
 		    const char *where)
 {
@@ -233,13 +251,8 @@ void session_stop(struct session *s)
 
 void session_kill(struct session *s)
 {
-	static const char *const names[] = {
-		[SESSION_HANDLE] = "handle",
-		[SESSION_DELIVER] = "deliver",
-	};
-
 	if (s->state == SESSION_HANDLE || s->state == SESSION_DELIVER)
-		session_abandon(s, names[s->state], "shutdown");
+		session_abandon(s, session_where(s), "shutdown");
 	else
 		session_end(s);
 }

@@ -99,6 +99,19 @@ void session_abandon(struct session *s, const char *where, const char *why);
 
 void session_end(struct session *s);
 
+/* The step its mail is at, for the log. */
+const char *session_where(const struct session *s);
+
+/* Whether a server has all of the mail, which cannot be taken back then. */
+bool session_is_committed(const struct session *s);
+
+/*
+ * RECEIVE: makes room while more than max_memory is held.  Of the uid that holds
+ * most, the stalest reception is refused; if it has none, the largest of its mails
+ * that nobody has in full.  Returns false if `self` was the one, which may be gone.
+ */
+bool session_keep_memory_limit(struct session *self);
+
 /* RECEIVE: reads what is there; `now` is clock_now().  The session may be gone
  * afterwards. */
 void session_receive(struct session *s, double now);

@@ -12,14 +12,6 @@
 
 #define RECEIVED_MAX (32 + 2 * NUMBER_MAX)
 
-static const char *where_of(const struct session *s)
-{
-	const struct transaction *t = s->transaction;
-
-	return s->state == SESSION_DELIVER ? delivery_step(&t->delivery)
-					   : "handle";
-}
-
 /* The client has gone for good.  What a server has in full cannot be taken back:
  * its reply is awaited, for the log. */
 static void on_hangup(struct hangup_watch *w)
@@ -27,9 +19,8 @@ static void on_hangup(struct hangup_watch *w)
 	struct transaction *t = container_of(w, struct transaction, hangup);
 	struct session *s = t->session;
 
-	if (s->state == SESSION_DELIVER && delivery_is_committed(&t->delivery))
-		return;
-	session_abandon(s, where_of(s), "client gone");
+	if (!session_is_committed(s))
+		session_abandon(s, session_where(s), "client gone");
 }
 
 /* From here on it matters that the client is there.  Without a descriptor left

@@ -17,53 +17,6 @@ static size_t first_read(const struct instance *i)
 	return i->last_size < FIRST_READ ? i->last_size : FIRST_READ;
 }
 
-/* A session that still receives a mail. */
-static struct session *receiving(struct list *node)
-{
-	return container_of(container_of(node, struct timeout_item, node),
-			    struct session, timeout);
-}
-
-/* The uid that holds most, among those that still send. */
-static struct client *greediest(struct instance *i)
-{
-	struct list *head = &i->receiving.items, *node;
-	struct client *most = NULL;
-
-	for (node = head->next; node != head; node = node->next) {
-		struct session *s = receiving(node);
-
-		if (s->transaction != NULL &&
-		    (most == NULL || s->client->bytes > most->bytes))
-			most = s->client;
-	}
-	return most;
-}
-
-/*
- * Makes room: closes the stalest reception of the uid that holds most, until the
- * limit is kept.  Returns false if `self` was the one, which may be gone.
- */
-static bool keep_memory_limit(struct session *self)
-{
-	struct instance *i = self->instance;
-	bool self_lives = true;
-
-	while (self_lives && i->clients.bytes > i->config.max_memory) {
-		struct client *client = greediest(i);
-		struct list *node = i->receiving.items.next;
-
-		if (client == NULL)
-			break;
-		while (receiving(node)->client != client ||
-		       receiving(node)->transaction == NULL)
-			node = node->next;
-		self_lives = receiving(node) != self;
-		session_refuse(receiving(node), 'Z', "too busy", "receive");
-	}
-	return self_lives;
-}
-
 /* Reads at most about `want` bytes into the mail's chain: bytes, 0, or -errno. */
 static ssize_t read_chain(struct session *s, size_t want, struct iovec *iov,
 			  int max)
@@ -158,7 +111,7 @@ void session_receive(struct session *s, double now)
 		if (i->clients.bytes > i->config.max_memory) {
 			/* no exception for what came in one piece */
 			session_enter(s, SESSION_RECEIVE);
-			if (!keep_memory_limit(s))
+			if (!session_keep_memory_limit(s))
 				return;
 		}
 		session_handle(s);
@@ -177,7 +130,7 @@ void session_receive(struct session *s, double now)
 	if (took_too_long(s, now))
 		session_refuse(s, 'Z', "timeout", "receive");
 	else if (i->clients.bytes > i->config.max_memory)
-		(void)keep_memory_limit(s);
+		(void)session_keep_memory_limit(s);
 }
 
 void session_on_receive_timeout(struct timeout_item *item)
